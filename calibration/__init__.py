@@ -1,0 +1,1 @@
+"""Estimates of a bench's read uncertainty. Not part of this version."""

@@ -1,0 +1,267 @@
+"""Configuration: TOML sections, validated strictly, every error one line that names the key."""
+
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from hilep.errors import ConfigError
+from hilep.initial import Initial
+from hilep.network import Bias, Network
+from hilep.nudging import Loss, NudgeKind, Variant
+from hilep.rule import Estimator, Reduction
+from hilep.schedule import Schedule, ScheduleKind
+
+
+def _per_layer(value: Any) -> Any:
+    """Read one number as a list of one, so that a value may be given once or once per layer."""
+    return value if isinstance(value, (list, tuple)) else [value]
+
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+PerLayer = Annotated[list[NotNegative], BeforeValidator(_per_layer), Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """A section of the file: unknown keys are errors and numbers are never guessed from text."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class DataSection(Section):
+    """`[data]`: which images or samples, and how they become volts. See `docs/data.md`."""
+
+    name: str = "digits"
+    file: str | None = None
+    cache: str | None = None
+    gamma_v: Positive = 10.0
+    doubled: bool = True
+    downsample: Annotated[int, Field(ge=1)] = 1
+    target_v: Positive = 1.0
+    target_off_v: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class NetworkSection(Section):
+    """`[network]`: see `hilep.network.Network` and `hilep.initial`."""
+
+    layers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2)] = [128, 128, 10]
+    diodes: str | list[str | list[int]] = "split"
+    bias: Bias = "current"
+    bias_v: Positive = 1.0
+    g_min_siemens: NotNegative = 0.0
+    g_max_siemens: Annotated[float, Field(gt=0, allow_inf_nan=True)] = math.inf
+    voltage_limit_v: Annotated[float, Field(gt=0)] = math.inf
+    current_limit_a: Annotated[float, Field(gt=0)] = math.inf
+    initial: Initial = "clipped-uniform"
+    initial_scale_siemens: Positive = 1.0
+
+    def network(self) -> Network:
+        """Return the network that this section describes."""
+        return Network(
+            layers=tuple(self.layers),
+            diodes=self.diodes,
+            bias=self.bias,
+            bias_v=self.bias_v,
+            g_min_siemens=self.g_min_siemens,
+            g_max_siemens=self.g_max_siemens,
+            voltage_limit_v=self.voltage_limit_v,
+            current_limit_a=self.current_limit_a,
+        )
+
+
+class DeviceSection(BaseModel):
+    """`[device]`: which backend; every other key is that backend's own and checked by it."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    backend: str = "simulated"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return the keys that belong to the backend."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class TrainingSection(Section):
+    """`[training]`: the rule, how often it is applied, and what is recorded meanwhile."""
+
+    updates: Annotated[int, Field(ge=1)] = 6000
+    batch_size: Annotated[int, Field(ge=1)] = 4
+    beta_siemens: Positive = 1.0
+    eta: PerLayer = [5e-3]
+    eta_bias: PerLayer | None = None
+    variant: Variant = "positive"
+    nudging: NudgeKind = "spring"
+    loss: Loss = "mean"
+    reduction: Reduction = "sum"
+    reads: Annotated[int, Field(ge=1)] = 1
+    estimator: Estimator = "square-of-means"
+    schedule: ScheduleKind = "constant"
+    schedule_end: NotNegative = 0.0
+    schedule_steps: list[Annotated[float, Field(gt=0, lt=1)]] = [0.5, 0.75]
+    schedule_factor: Positive = 0.1
+    relaxation_sweeps: Annotated[int, Field(ge=1)] | None = None
+    relaxation_tolerance: Annotated[float, Field(gt=0, lt=1)] | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+    log_every: Annotated[int, Field(ge=1)] | None = None
+    evaluate_every: Annotated[int, Field(ge=1)] | None = None
+    evaluation_reads: Annotated[int, Field(ge=1)] = 1
+    checkpoint_seconds: NotNegative = 10.0
+    keep_reads: bool = False
+
+    @model_validator(mode="after")
+    def _one_way_to_relax(self) -> TrainingSection:
+        if self.relaxation_sweeps is not None and self.relaxation_tolerance is not None:
+            raise ValueError("give relaxation_sweeps or relaxation_tolerance, not both")
+        return self
+
+    @property
+    def sweeps(self) -> int | None:
+        """Sweeps of each relaxation, 5 as in the paper's Table II; None with a tolerance."""
+        if self.relaxation_tolerance is not None:
+            return None
+        return 5 if self.relaxation_sweeps is None else self.relaxation_sweeps
+
+    @property
+    def logged_every(self) -> int:
+        """Updates between rows of the training curve; 200 rows unless told."""
+        return self.log_every or max(1, self.updates // 200)
+
+    @property
+    def evaluated_every(self) -> int:
+        """Updates between looks at the validation split; ten looks unless told."""
+        return self.evaluate_every or max(1, self.updates // 10)
+
+    def rates(self) -> Schedule:
+        """Return the learning-rate schedule."""
+        return Schedule(
+            self.schedule,
+            self.updates,
+            self.schedule_end,
+            tuple(self.schedule_steps),
+            self.schedule_factor,
+        )
+
+    def per_layer(self, layers: int) -> tuple[list[float], list[float]]:
+        """Return eta (S^2/V^2) and eta_bias (S^2) of each layer.
+
+        Without `eta_bias` the biases take eta's number, as in the paper, where volts and siemens
+        have no units.
+
+        Raises:
+            ConfigError: for a list that is neither one value nor one per layer.
+        """
+        out = []
+        for name, values in (("eta", self.eta), ("eta_bias", self.eta_bias or self.eta)):
+            if len(values) not in (1, layers):
+                raise ConfigError(
+                    f"training.{name}: expected one value, or one per layer ({layers}), "
+                    f"got {len(values)}"
+                )
+            out.append(values * layers if len(values) == 1 else values)
+        return out[0], out[1]
+
+
+class Config(Section):
+    """A whole configuration file."""
+
+    data: DataSection = DataSection()
+    network: NetworkSection = NetworkSection()
+    device: DeviceSection = DeviceSection()
+    training: TrainingSection = TrainingSection()
+
+    @field_validator("network")
+    @classmethod
+    def _is_a_network(cls, section: NetworkSection) -> NetworkSection:
+        section.network()
+        return section
+
+    def to_json(self) -> str:
+        """Return the configuration as JSON text, every default written out."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, allow_nan=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Config:
+        """Return the configuration that `to_json` wrote."""
+        return validated(json.loads(text), "configuration in the run file")
+
+
+def load(path: Path | None, overrides: Iterable[str] = ()) -> Config:
+    """Read a TOML file, apply `section.key=value` overrides and validate.
+
+    Args:
+        path: the file, or None for the defaults: handwritten digits on a simulated crossbar.
+        overrides: values are read as TOML and, failing that, as plain text.
+
+    Raises:
+        ConfigError: one line with file, key and what was expected.
+    """
+    tables: dict[str, Any] = {}
+    source = "defaults" if path is None else str(path)
+    if path is not None:
+        try:
+            tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: not TOML: {error}") from error
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        section, dot, name = key.strip().partition(".")
+        if not (equals and dot and section and name):
+            raise ConfigError(f"--set {override}: expected section.key=value")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text.strip()
+        table = tables.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"--set {override}: {section} is not a section")
+        table[name] = value
+    return validated(tables, source)
+
+
+def validated(tables: dict[str, Any], source: str) -> Config:
+    """Return the configuration held in `tables`.
+
+    Raises:
+        ConfigError: with `source`, key and expectation, for the first thing that is wrong.
+    """
+    try:
+        return Config.model_validate(tables)
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {first_error(error)}") from error
+
+
+def first_error(error: ValidationError, section: str = "") -> str:
+    """Return pydantic's first complaint as one line: key, what was wrong, what was given."""
+    details = error.errors()[0]
+    # Branches of a union put their type's name in the location; keys and indices are enough.
+    location: Sequence[int | str] = [
+        part for part in details["loc"] if isinstance(part, int) or part.isidentifier()
+    ]
+    key = ".".join(str(part) for part in ([section] if section else []) + list(location))
+    if details["type"] == "extra_forbidden":
+        return f"{key}: unknown key"
+    message = details["msg"].removeprefix("Value error, ")
+    if details["type"] == "value_error":
+        return message if message.startswith(key) else f"{key}: {message}"
+    return f"{key}: {message[0].lower()}{message[1:]}, got {details['input']!r:.60}"

@@ -1,0 +1,288 @@
+"""The device interface: four verbs, their batch and low-rank forms, and an optional spring nudge."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from hilep.arrays import Doubles, Floats, checked
+from hilep.errors import BadInputError, LimitError, UnsupportedError
+from hilep.network import Network
+from hilep.nudging import Nudging
+from hilep.reading import Contrast, ProgramReport, Reading, Statistic, Update
+
+
+class Crossbar(ABC):
+    """A crossbar that can be programmed, clamped, nudged and read, simulated or on a bench.
+
+    Use it as a context manager: `safe` runs on every way out. The verbs after `safe` have defaults
+    written in terms of the four; a backend overrides them where it can do better.
+    """
+
+    network: Network
+    has_spring: ClassVar[bool] = False
+    """Whether `nudge_spring` works, and with infinite siemens clamps the outputs."""
+    description: str = ""
+    """One line for the log and the run file: which device and which way of computing it."""
+
+    @abstractmethod
+    def program(
+        self, conductances: Sequence[ArrayLike], bias_currents: ArrayLike | None = None
+    ) -> ProgramReport:
+        """Set every conductance and, where the network has them, every bias current.
+
+        Args:
+            conductances: siemens, one array of `network.shapes[k]` per layer.
+            bias_currents: amperes (n_free,); None leaves them as they are, zero at first.
+
+        Raises:
+            BadInputError: for a wrong shape or a NaN.
+            LimitError: for a conductance outside the network's window.
+        """
+
+    @abstractmethod
+    def conductances(self) -> list[Floats]:
+        """Return the conductances as last achieved, siemens, one (n_pre, n_post) per layer.
+
+        The arrays may be views of the device's own memory: read them, never write them.
+        """
+
+    @abstractmethod
+    def bias_currents(self) -> Floats:
+        """Return the bias currents as last achieved, amperes (n_free,)."""
+
+    @abstractmethod
+    def clamp(self, volts: ArrayLike) -> None:
+        """Hold the input nodes at `volts` (n_in,) and release any nudge.
+
+        Raises:
+            BadInputError: for a wrong shape or a NaN.
+            LimitError: beyond `network.voltage_limit_v`.
+        """
+
+    @abstractmethod
+    def nudge(self, amps: ArrayLike | None) -> Doubles:
+        """Inject `amps` (n_out,) into the outputs; None is the free phase.
+
+        Returns:
+            The amperes achieved (n_out,), at the source's own resolution.
+
+        Raises:
+            BadInputError: for a wrong shape or a NaN.
+            LimitError: beyond `network.current_limit_a`.
+        """
+
+    @abstractmethod
+    def read(self, samples: int = 1) -> Reading:
+        """Let the network settle, then read every free node `samples` times.
+
+        Returns:
+            A `Reading` with volts (samples, n_free).
+
+        Raises:
+            BadInputError: for fewer than one sample, or before `program` and `clamp`.
+        """
+
+    @abstractmethod
+    def safe(self) -> None:
+        """Switch the outputs off. Idempotent; never raises because one instrument is dead."""
+
+    def nudge_spring(self, siemens: float, volts: ArrayLike) -> None:
+        """Join each output to `volts` (n_out,) through `siemens`; infinity clamps the outputs.
+
+        Raises:
+            UnsupportedError: where the backend has no such nudge.
+        """
+        raise UnsupportedError(f"{type(self).__name__}: no spring nudge; use nudging = 'current'")
+
+    def require(self, nudging: Nudging) -> None:
+        """Refuse, before anything is clamped, a nudging that this backend cannot do.
+
+        Raises:
+            UnsupportedError: naming the nudging.
+        """
+        if nudging.kind != "current" and not self.has_spring:
+            raise UnsupportedError(
+                f"training.nudging: {type(self).__name__} cannot do {nudging.kind!r}; "
+                "use 'current'"
+            )
+
+    def read_batch(self, volts: ArrayLike, samples: int = 1) -> Reading:
+        """Read the free phase of each image in turn.
+
+        Args:
+            volts: input volts (batch, n_in).
+            samples: reads of each node.
+
+        Returns:
+            A `Reading` with mean volts (batch, n_free).
+        """
+        readings = []
+        for row in checked(volts, (None, self.network.inputs), "read_batch volts"):
+            self.clamp(row)
+            self.nudge(None)
+            readings.append(self.read(samples))
+        return stacked(readings)
+
+    def free_and_nudged(
+        self,
+        volts: ArrayLike,
+        targets: ArrayLike,
+        nudging: Nudging,
+        samples: int = 1,
+        statistic: Statistic = "mean",
+    ) -> Contrast:
+        """Read the two phases that an update contrasts, image by image.
+
+        The inputs stay clamped between the phases of one image: fewest settings, least drift. The
+        nudge is released after each image.
+
+        Args:
+            volts: input volts (batch, n_in).
+            targets: output volts to aim at (batch, n_out).
+            nudging: kind and strengths of the two phases.
+            samples: reads of each node in each phase.
+            statistic: what the rule needs; a backend may give more.
+        """
+        network = self.network
+        inputs = checked(volts, (None, network.inputs), "free_and_nudged volts")
+        aims = checked(targets, (inputs.shape[0], network.outputs), "free_and_nudged targets")
+        phases: tuple[list[Reading], list[Reading]] = ([], [])
+        free_outputs, achieved = [], []
+        for row, aim in zip(inputs, aims, strict=True):
+            self.clamp(row)
+            self.nudge(None)
+            free = self.read(samples)
+            free_outputs.append(free.mean[network.output_slice])
+            for strength, readings in zip(nudging.strengths, phases, strict=True):
+                if strength == 0.0:
+                    readings.append(free)
+                    continue
+                if nudging.kind == "current":
+                    amps = self.nudge(strength * (aim - free.mean[network.output_slice]))
+                else:
+                    self.nudge_spring(strength, aim)
+                    amps = np.full(network.outputs, np.nan)
+                readings.append(self.read(samples))
+            achieved.append(amps)
+            self.nudge(None)
+        return Contrast(
+            inputs,
+            stacked(phases[0]),
+            stacked(phases[1]),
+            np.stack(free_outputs),
+            np.stack(achieved) if nudging.kind == "current" else None,
+        )
+
+    def update(
+        self, blocks: Iterable[Update], next_volts: ArrayLike | None = None
+    ) -> ProgramReport:
+        """Add the sum of `blocks` to the conductances and bias currents, then clip and program.
+
+        Args:
+            blocks: updates in factors; usually one.
+            next_volts: the inputs of the next batch (batch, n_in), a hint that saves a simulator
+                a pass over its memory and that others ignore.
+        """
+        network = self.network
+        conductances = [np.array(g, dtype=np.float64) for g in self.conductances()]
+        bias = np.array(self.bias_currents(), dtype=np.float64)
+        for block in blocks:
+            for g, layer in zip(conductances, block.layers, strict=True):
+                g += layer.dense()
+            if block.bias_currents is not None:
+                bias += block.bias_currents
+        for g in conductances:
+            np.clip(g, network.g_min_siemens, network.g_max_siemens, out=g)
+        return self.program(conductances, bias if network.bias == "current" else None)
+
+    def state(self) -> dict[str, Any]:
+        """Return what a bit-identical resume needs besides conductances, as plain JSON values."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up the state that `state` returned."""
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return identity and every setting of the device, as plain JSON values."""
+        return {"description": self.description}
+
+    def __enter__(self) -> Crossbar:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.safe()
+
+
+def stacked(readings: Sequence[Reading]) -> Reading:
+    """Return readings of single images as one reading of a batch: (N, n) becomes (N, batch, n)."""
+
+    def joined(name: str, axis: int) -> Any:
+        parts = [getattr(reading, name) for reading in readings]
+        if any(part is None for part in parts):
+            return None
+        return np.stack(parts, axis=axis)
+
+    clamped = [reading.clamped for reading in readings]
+    return Reading(
+        mean=joined("mean", 0),
+        count=readings[0].count,
+        volts=joined("volts", 1),
+        variance=joined("variance", 0),
+        clamped=None if None in clamped else stacked([c for c in clamped if c is not None]),
+        time_s=readings[-1].time_s,
+        status=joined("status", 0),
+    )
+
+
+def within_limit(values: Floats, limit: float, what: str, unit: str) -> Floats:
+    """Return `values` if no magnitude exceeds `limit`.
+
+    Raises:
+        LimitError: naming the node, its value and the limit.
+    """
+    if math.isfinite(limit):
+        beyond = np.flatnonzero(np.abs(values) > limit)
+        if beyond.size:
+            node = int(beyond[0])
+            raise LimitError(
+                f"{what}: node {node} asks for {values[node]:.9g} {unit}, "
+                f"the limit is {limit:.9g} {unit}"
+            )
+    return values
+
+
+def checked_conductances(network: Network, conductances: Sequence[ArrayLike]) -> list[Floats]:
+    """Return `conductances` as arrays of the network's shapes, within its window.
+
+    Raises:
+        BadInputError: for another number of layers, a wrong shape or a NaN.
+        LimitError: for an entry outside the window.
+    """
+    if len(conductances) != len(network.shapes):
+        raise BadInputError(
+            f"program: expected {len(network.shapes)} layers of conductances, "
+            f"got {len(conductances)}"
+        )
+    arrays = []
+    for layer, (values, shape) in enumerate(zip(conductances, network.shapes, strict=True)):
+        g = checked(values, shape, f"program: conductances of layer {layer}")
+        low, high = float(g.min()), float(g.max())
+        if low < network.g_min_siemens or high > network.g_max_siemens:
+            raise LimitError(
+                f"program: conductances of layer {layer} span {low:.9g} to {high:.9g} S, the "
+                f"window is {network.g_min_siemens:.9g} to {network.g_max_siemens:.9g} S"
+            )
+        arrays.append(g)
+    return arrays

@@ -1,0 +1,175 @@
+"""The network a crossbar realises: its layers, diodes, biases and limits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from typing import Literal, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilep.errors import BadInputError
+
+Bias: TypeAlias = Literal["none", "current", "row"]
+Diodes: TypeAlias = str | Sequence[str | Sequence[int]]
+
+BIAS_ROWS = 2
+"""A bias by clamped rows needs both signs of its voltage, because conductances are not negative."""
+
+
+def diode_polarities(diodes: Diodes, hidden: Sequence[int]) -> tuple[NDArray[np.int8], ...]:
+    """Return the diode polarity of each hidden node, one array (n,) per hidden layer.
+
+    Args:
+        diodes: "relu" (every hidden node held at or above 0 V), "split" (the first half at or
+            above 0 V, the second half at or below), "none" (linear), or a list with one such
+            word, or one list of +1, -1 and 0, per hidden layer.
+        hidden: nodes in each hidden layer.
+
+    Raises:
+        BadInputError: for an unknown word, another number of layers or nodes, or another polarity.
+    """
+    if isinstance(diodes, str):
+        diodes = [diodes] * len(hidden)
+    if len(diodes) != len(hidden):
+        raise BadInputError(
+            f"network.diodes: expected one entry per hidden layer ({len(hidden)}), "
+            f"got {len(diodes)}"
+        )
+    polarities = []
+    for layer, (wanted, nodes) in enumerate(zip(diodes, hidden, strict=True)):
+        where = f"network.diodes[{layer}]"
+        if wanted == "relu":
+            polarity = np.ones(nodes, dtype=np.int8)
+        elif wanted == "split":
+            polarity = np.ones(nodes, dtype=np.int8)
+            polarity[(nodes + 1) // 2 :] = -1
+        elif wanted == "none":
+            polarity = np.zeros(nodes, dtype=np.int8)
+        elif isinstance(wanted, str):
+            raise BadInputError(
+                f'{where}: expected "relu", "split", "none" or a list of +1, -1 and 0, '
+                f"got {wanted!r}"
+            )
+        else:
+            if len(wanted) != nodes or any(p not in (-1, 0, 1) for p in wanted):
+                raise BadInputError(f"{where}: expected {nodes} entries of +1, -1 or 0")
+            polarity = np.asarray(wanted, dtype=np.int8)
+        polarity.setflags(write=False)
+        polarities.append(polarity)
+    return tuple(polarities)
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A layered network of conductances, as eq. (6) of the paper describes it.
+
+    Layer 0 is clamped; the nodes of all later layers float and are called free. Adjacent layers are
+    joined by an array of conductances (n_pre, n_post). Hidden nodes carry an ideal diode each;
+    outputs are linear.
+
+    Args:
+        layers: nodes per layer, inputs first, outputs last; at least two layers.
+        diodes: see `diode_polarities`.
+        bias: "none"; "current" (a current into each free node, amperes); or "row" (two clamped
+            nodes, at plus and minus `bias_v`, appended to the pre side of every layer's array).
+        bias_v: volts of the bias rows.
+        g_min_siemens, g_max_siemens: the conductance window.
+        voltage_limit_v: largest magnitude a clamp may set.
+        current_limit_a: largest magnitude a nudge may inject.
+
+    Raises:
+        BadInputError: for any value outside its meaning.
+    """
+
+    layers: tuple[int, ...]
+    diodes: Diodes = "split"
+    bias: Bias = "current"
+    bias_v: float = 1.0
+    g_min_siemens: float = 0.0
+    g_max_siemens: float = math.inf
+    voltage_limit_v: float = math.inf
+    current_limit_a: float = math.inf
+    polarities: tuple[NDArray[np.int8], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        layers = tuple(int(n) for n in self.layers)
+        if len(layers) < 2 or min(layers) < 1 or layers != tuple(self.layers):
+            raise BadInputError(
+                f"network.layers: expected at least two whole numbers >= 1, got {self.layers}"
+            )
+        object.__setattr__(self, "layers", layers)
+        object.__setattr__(self, "polarities", diode_polarities(self.diodes, layers[1:-1]))
+        if self.bias not in ("none", "current", "row"):
+            raise BadInputError(
+                f'network.bias: expected "none", "current" or "row", got {self.bias!r}'
+            )
+        if not (math.isfinite(self.bias_v) and self.bias_v > 0):
+            raise BadInputError(f"network.bias_v: expected volts > 0, got {self.bias_v}")
+        if not 0 <= self.g_min_siemens < self.g_max_siemens:
+            raise BadInputError(
+                "network.g_min_siemens, g_max_siemens: expected 0 <= min < max, "
+                f"got {self.g_min_siemens} and {self.g_max_siemens}"
+            )
+        for name in ("voltage_limit_v", "current_limit_a"):
+            if not getattr(self, name) > 0:
+                raise BadInputError(f"network.{name}: expected > 0, got {getattr(self, name)}")
+
+    @property
+    def inputs(self) -> int:
+        """Number of clamped input nodes."""
+        return self.layers[0]
+
+    @property
+    def outputs(self) -> int:
+        """Number of output nodes."""
+        return self.layers[-1]
+
+    @cached_property
+    def free_nodes(self) -> int:
+        """Number of nodes that float: hidden and outputs."""
+        return sum(self.layers[1:])
+
+    @cached_property
+    def bias_rows(self) -> int:
+        """Clamped rows appended to each layer's array for the bias: 0 or 2."""
+        return BIAS_ROWS if self.bias == "row" else 0
+
+    @cached_property
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """(n_pre, n_post) of each layer's conductances, bias rows included in n_pre."""
+        return tuple((pre + self.bias_rows, post) for pre, post in pairwise(self.layers))
+
+    @cached_property
+    def slices(self) -> tuple[slice, ...]:
+        """Where the nodes of layers 1, 2, ... stand among the free nodes."""
+        ends = np.cumsum((0, *self.layers[1:])).tolist()
+        return tuple(slice(a, b) for a, b in pairwise(ends))
+
+    @property
+    def output_slice(self) -> slice:
+        """Where the outputs stand among the free nodes."""
+        return self.slices[-1]
+
+    @cached_property
+    def polarity(self) -> NDArray[np.int8]:
+        """Diode polarity of every free node (n_free,); 0, no diode, at the outputs."""
+        return np.concatenate([*self.polarities, np.zeros(self.outputs, dtype=np.int8)])
+
+    @cached_property
+    def bias_volts(self) -> NDArray[np.float64]:
+        """Volts of the bias rows, in the order in which they are appended."""
+        return np.array([self.bias_v, -self.bias_v][: self.bias_rows], dtype=np.float64)
+
+    def with_bias_rows(self, volts: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Append the bias rows' volts to a layer's volts (..., n_pre); no copy without rows."""
+        if not self.bias_rows:
+            return volts
+        rows = np.broadcast_to(self.bias_volts, (*volts.shape[:-1], self.bias_rows))
+        return cast(
+            "NDArray[np.floating]", np.concatenate([volts, rows.astype(volts.dtype)], axis=-1)
+        )
