@@ -1,0 +1,207 @@
+"""The ideal network with the fused kernels: one read and one write of the conductances per update."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hilep import kirchhoff
+from hilep.arrays import Doubles, Floats
+from hilep.network import Network
+from hilep.reading import LayerUpdate, Update
+from hilep.simulators import kernels
+from hilep.simulators.pull import Drive, Pull
+
+
+class FastSolver:
+    """The reference solver's verbs on conductances held post node first.
+
+    Args:
+        network: layers, polarities, biases.
+        dtype: precision of the conductances and of sums along the inputs; node voltages and sums
+            over free nodes are float64.
+    """
+
+    name = "numba kernels"
+
+    def __init__(self, network: Network, dtype: type[np.floating] = np.float32) -> None:
+        self.network = network
+        self.dtype = np.dtype(dtype)
+        self._held = [np.zeros(shape[::-1], dtype) for shape in network.shapes]
+        self._junctions = tuple(self._held[1:])
+        self.bias_currents: Doubles = np.zeros(network.free_nodes)
+        self._starts = np.cumsum((0, *network.layers[1:]))
+        polarity = network.polarity
+        self._low = np.where(polarity > 0, 0.0, -np.inf)
+        self._high = np.where(polarity < 0, 0.0, np.inf)
+        self._window = (self.dtype.type(network.g_min_siemens), self._highest(network))
+        self._open = (self.dtype.type(-np.inf), self.dtype.type(np.inf))
+        self._empty = np.zeros(0, self.dtype)
+        self._unchanged = LayerUpdate(
+            np.zeros((0, network.shapes[0][0]), self.dtype), np.zeros((0, 0), self.dtype)
+        )
+        self._total_first = np.zeros(network.layers[1])
+        self._between = [
+            (np.zeros(pre), np.zeros(post)) for pre, post in network.shapes[1:]
+        ]
+        self._inverse = np.zeros(network.free_nodes)
+        self._siemens = np.zeros(network.free_nodes)
+        self._constant = np.zeros(network.free_nodes)
+        self._clamped: Floats = np.zeros((0, network.shapes[0][0]), self.dtype)
+        self._mirrored = False
+        self._drive: Doubles = np.zeros((0, network.layers[1]))
+
+    def _highest(self, network: Network) -> np.floating:
+        # The window's upper end, rounded down where the precision cannot hold it.
+        highest = self.dtype.type(network.g_max_siemens)
+        if highest > network.g_max_siemens:
+            highest = np.nextafter(highest, self.dtype.type(0))
+        return highest
+
+    @property
+    def conductances(self) -> list[Floats]:
+        """Siemens, one view (n_pre, n_post) per layer."""
+        return [held.T for held in self._held]
+
+    def load(self, conductances: list[Floats]) -> None:
+        """Take over conductances in siemens, one (n_pre, n_post) per layer."""
+        for own, new in zip(self._held, conductances, strict=True):
+            own[:] = new.T
+        self._clamped = self._clamped[:0]
+        for layer in range(1, len(self._held)):
+            self._pass_between(layer, None, clip=False)
+        self._pass_inputs(self._unchanged, None, self._open)
+
+    def forward(self, inputs: Floats) -> Drive:
+        """Form the currents of `inputs` (batch, n_in), unless the last update already did."""
+        if not np.array_equal(self._clamped[:, : self.network.inputs], inputs):
+            self._pass_inputs(self._unchanged, inputs, self._open)
+        return Drive(self._clamped[:, : self.network.inputs], self._drive)
+
+    def glance(self, inputs: Floats) -> Drive:
+        """Form the currents of `inputs` and leave those of the next update's inputs alone."""
+        clamped = np.asarray(inputs, self.dtype)
+        amps = np.asarray(self.network.with_bias_rows(clamped) @ self._held[0].T, np.float64)
+        return Drive(clamped, amps)
+
+    def add(self, update: Update, clip: bool, next_inputs: Floats | None) -> None:
+        """Add an update in one pass, clip it where asked, and form the next inputs' currents."""
+        for layer in range(1, len(self._held)):
+            self._pass_between(layer, update.layers[layer], clip)
+        if update.bias_currents is not None:
+            self.bias_currents += update.bias_currents
+        self._pass_inputs(update.layers[0], next_inputs, self._window if clip else self._open)
+
+    def _factors(self, update: LayerUpdate) -> tuple[Floats, Floats, Floats, Floats]:
+        left = np.ascontiguousarray(update.left, self.dtype)
+        right = np.ascontiguousarray(update.right, self.dtype)
+        row = self._empty if update.row is None else update.row.astype(self.dtype)
+        if update.column is None:
+            return left, right, row, np.zeros(right.shape[1], self.dtype)
+        return left, right, row, update.column.astype(self.dtype)
+
+    def _pass_between(self, layer: int, update: LayerUpdate | None, clip: bool) -> None:
+        g = self._held[layer]
+        low, high = self._window if clip else self._open
+        if update is None:
+            update = LayerUpdate(
+                np.zeros((0, g.shape[1]), self.dtype), np.zeros((0, g.shape[0]), self.dtype)
+            )
+        factors = self._factors(update)
+        kernels.junction_pass(g, *factors, low, high, *self._between[layer - 1])
+
+    def _pass_inputs(
+        self, update: LayerUpdate, inputs: Floats | None, window: tuple[np.floating, np.floating]
+    ) -> None:
+        left, right, row, column = self._factors(update)
+        mirrored = left.shape[0] == 4 and not row.size and (
+            self._mirrored if np.shares_memory(left, self._clamped) else _mirrored(left)
+        )
+        # A copy: the caller may reuse its array before the next call.
+        held = self._clamped[:0] if inputs is None else self.network.with_bias_rows(inputs)
+        self._clamped = np.array(held, self.dtype, order="C")
+        self._mirrored = _mirrored(self._clamped)
+        self._drive = np.empty((self._clamped.shape[0], self.network.layers[1]))
+        kernels.input_pass(
+            self._held[0], left, right, row, column, mirrored, *window,
+            self._clamped, self._mirrored, self._drive, self._total_first,
+        )
+        self._sum_nodes()
+
+    def _sum_nodes(self) -> None:
+        """Join the sums of all layers into each free node's total conductance and fixed current."""
+        network = self.network
+        siemens = self._siemens
+        siemens[network.slices[0]] = self._total_first
+        for layer, (pre, post) in enumerate(self._between, start=1):
+            siemens[network.slices[layer - 1]] += pre[: network.layers[layer]]
+            siemens[network.slices[layer]] = post
+        with np.errstate(divide="ignore"):
+            np.divide(1.0, siemens, out=self._inverse)
+        if not self._inverse.max() < np.inf:
+            self._inverse[siemens == 0] = 0.0
+        np.copyto(self._constant, self.bias_currents)
+        if network.bias_rows:
+            for layer, held in enumerate(self._held[1:], start=1):
+                rows = held[:, network.layers[layer] :].astype(np.float64)
+                self._constant[network.slices[layer]] += rows @ network.bias_volts
+
+    def output_siemens(self) -> Doubles:
+        """Return each output's total conductance (n_out,)."""
+        return self._siemens[self.network.output_slice]
+
+    def relax(self, drive: Drive, volts: Doubles, pull: Pull, sweeps: int) -> None:
+        """Sweep all layers; see `ReferenceSolver.relax`."""
+        assert drive.amps is not None
+        out = self.network.output_slice
+        constant = self._constant[out]
+        if not self._junctions:
+            if pull.clamped is not None:
+                volts[:, out] = pull.clamped
+                return
+            siemens = self._siemens + pull.siemens
+            current = drive.amps + constant + pull.amps
+            volts[:] = np.divide(
+                current, siemens, out=np.zeros_like(current), where=siemens != 0
+            )
+            return
+        inverse = self._inverse[out]
+        if pull.clamped is not None:
+            volts[:, out] = pull.clamped
+        elif pull.siemens != 0:
+            siemens = self._siemens[out] + pull.siemens
+            inverse = np.divide(1.0, siemens, out=np.zeros_like(siemens), where=siemens != 0)
+        kernels.relax(
+            self._junctions, self._starts, drive.amps, self._constant, self._inverse, self._low,
+            self._high, pull.amps, inverse, pull.clamped is not None, volts,
+            np.empty_like(volts), sweeps,
+        )
+
+    def residual(self, drive: Drive, volts: Doubles, pull: Pull) -> float:
+        """Return the largest imbalance of currents, as a fraction of a node's currents."""
+        assert drive.amps is not None
+        network = self.network
+        siemens = self._siemens.copy()
+        inflow = np.tile(self._constant, (volts.shape[0], 1))
+        inflow[:, network.slices[0]] += drive.amps
+        magnitude = np.abs(inflow)
+        for layer, held in enumerate(self._held[1:], start=1):
+            inside, outside = network.slices[layer - 1], network.slices[layer]
+            g = held[:, : network.layers[layer]].astype(np.float64)
+            for here, there, joined in ((inside, outside, g), (outside, inside, g.T)):
+                inflow[:, here] += volts[:, there] @ joined
+                magnitude[:, here] += np.abs(volts[:, there]) @ joined
+        out = network.output_slice
+        siemens[out] += pull.siemens
+        inflow[:, out] += pull.amps
+        off = kirchhoff.imbalance(volts, siemens, inflow, magnitude, network.polarity)
+        if pull.clamped is not None:
+            off[:, out] = 0.0
+        return float(off.max())
+
+
+def _mirrored(volts: Floats) -> bool:
+    """Return whether the second half of every row is the negative of the first."""
+    half, odd = divmod(volts.shape[1], 2)
+    return not odd and volts.shape[0] > 0 and bool(
+        np.array_equal(volts[:, :half], -volts[:, half:])
+    )

@@ -1,0 +1,351 @@
+"""The simulated crossbar: the ideal network of eq. (6), for any depth, with read noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from hilep.arrays import Doubles, Floats, checked
+from hilep.crossbar import Crossbar, checked_conductances, within_limit
+from hilep.errors import BadInputError, NotSettledError
+from hilep.network import Network
+from hilep.nudging import Nudging
+from hilep.reading import Contrast, ProgramReport, Reading, Statistic, Update
+from hilep.simulators.noise import ReadNoise
+from hilep.simulators.pull import Drive, Pull
+
+MOST_SWEEPS = 100_000
+"""Sweeps after which a relaxation to a tolerance gives up."""
+SWEEPS_BETWEEN_CHECKS = 8
+BLOCK_BYTES = 1 << 18
+"""Samples held at once, at the least, where every sample is needed."""
+
+
+class Solver(Protocol):
+    """What computes the ideal network; see `hilep.simulators.reference` for what each verb means."""
+
+    name: str
+    bias_currents: Doubles
+
+    @property
+    def conductances(self) -> list[Floats]: ...
+    def load(self, conductances: list[Floats]) -> None: ...
+    def forward(self, inputs: Floats) -> Drive: ...
+    def glance(self, inputs: Floats) -> Drive: ...
+    def relax(self, drive: Drive, volts: Doubles, pull: Pull, sweeps: int) -> None: ...
+    def residual(self, drive: Drive, volts: Doubles, pull: Pull) -> float: ...
+    def output_siemens(self) -> Doubles: ...
+    def add(self, update: Update, clip: bool, next_inputs: Floats | None) -> None: ...
+
+
+class SimulatedCrossbar(Crossbar):
+    """An ideal resistive network with read noise.
+
+    The free phase relaxes from 0 V; a nudged phase from the free state, as in the paper.
+
+    Args:
+        network: layers, diodes, biases and limits.
+        noise: how reads differ from the true voltages.
+        solver: `ReferenceSolver` or `FastSolver`.
+        sweeps: sweeps of each relaxation; None to relax to `tolerance`.
+        tolerance: largest imbalance of currents at any node, as a fraction of its currents.
+
+    Raises:
+        BadInputError: unless exactly one of sweeps and tolerance is given.
+    """
+
+    has_spring: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        network: Network,
+        noise: ReadNoise,
+        solver: Solver,
+        sweeps: int | None = 5,
+        tolerance: float | None = None,
+    ) -> None:
+        if (sweeps is None) == (tolerance is None):
+            raise BadInputError("relaxation: expected sweeps or a tolerance, one of the two")
+        self.network = network
+        self.noise = noise
+        self.solver = solver
+        self.sweeps = sweeps
+        self.tolerance = tolerance
+        self.description = f"simulated crossbar, ideal network, {solver.name}"
+        self._programmed = False
+        self._inputs: Floats | None = None
+        self._pull: Pull | None = None
+        self._drive: Drive | None = None
+        self._free: Doubles | None = None
+        self._volts: Doubles | None = None
+
+    # The four verbs -------------------------------------------------------------------------------
+
+    def program(
+        self, conductances: Sequence[ArrayLike], bias_currents: ArrayLike | None = None
+    ) -> ProgramReport:
+        """See `Crossbar.program`; an ideal cell takes any conductance of the window."""
+        network = self.network
+        arrays = checked_conductances(network, conductances)
+        if bias_currents is not None:
+            bias = checked(bias_currents, (network.free_nodes,), "program: bias currents")
+            if network.bias != "current" and bias.any():
+                raise BadInputError(
+                    f"program: bias currents given, but network.bias is {network.bias!r}"
+                )
+            self.solver.bias_currents[:] = bias
+        self.solver.load(arrays)
+        self._programmed = True
+        self._drive = self._volts = None
+        return ProgramReport(sum(g.size for g in arrays))
+
+    def conductances(self) -> list[Floats]:
+        """See `Crossbar.conductances`; views of the simulator's memory."""
+        return self.solver.conductances
+
+    def bias_currents(self) -> Floats:
+        """See `Crossbar.bias_currents`."""
+        return self.solver.bias_currents
+
+    def clamp(self, volts: ArrayLike) -> None:
+        """See `Crossbar.clamp`."""
+        row = checked(volts, (self.network.inputs,), "clamp volts")
+        within_limit(row, self.network.voltage_limit_v, "clamp", "V")
+        self._inputs = row[None, :].copy()
+        self._pull = self._drive = self._volts = None
+
+    def nudge(self, amps: ArrayLike | None) -> Doubles:
+        """See `Crossbar.nudge`; an ideal source achieves what is asked."""
+        if amps is None:
+            self._set_pull(None)
+            return np.zeros(self.network.outputs)
+        current = checked(amps, (self.network.outputs,), "nudge amps").astype(np.float64)
+        within_limit(current, self.network.current_limit_a, "nudge", "A")
+        self._set_pull(Pull(current[None, :].copy()))
+        return current
+
+    def nudge_spring(self, siemens: float, volts: ArrayLike) -> None:
+        """See `Crossbar.nudge_spring`; negative siemens are allowed while an equilibrium exists."""
+        if np.isnan(siemens) or siemens == -np.inf:
+            raise BadInputError(f"nudge_spring: expected siemens, got {siemens}")
+        targets = checked(volts, (self.network.outputs,), "nudge_spring volts")
+        self._set_pull(Pull.spring(siemens, targets[None, :]))
+
+    def read(self, samples: int = 1) -> Reading:
+        """See `Crossbar.read`."""
+        count = _count(samples)
+        self._require_programmed("read")
+        if self._inputs is None:
+            raise BadInputError("read: clamp the inputs first")
+        stream = "first" if self._pull is None else "second"
+        if self._drive is None:
+            self._drive = self.solver.forward(self._inputs)
+            self._free = self._settled(self._drive, None, None)
+        if self._volts is None:
+            self._volts = self._settled(self._drive, self._pull, self._free)
+        return self.noise.samples(self._volts[0], count, stream, self._inputs[0])
+
+    def safe(self) -> None:
+        """Release the nudge and the inputs; a simulated crossbar has no output to switch off."""
+        self._inputs = self._pull = self._drive = self._volts = None
+
+    # Their batch and low-rank forms ---------------------------------------------------------------
+
+    def read_batch(self, volts: ArrayLike, samples: int = 1) -> Reading:
+        """See `Crossbar.read_batch`; N reads of a node are drawn as their mean."""
+        count = _count(samples)
+        inputs = self._checked_inputs(volts)
+        rows = self._rows_at_once()
+        readings = []
+        for start in range(0, max(1, inputs.shape[0]), rows):
+            chunk = inputs[start : start + rows]
+            free = self._settled(self.solver.glance(chunk), None, None)
+            readings.append(self._reading(free, count, "evaluation", chunk, "mean"))
+        return Reading(np.concatenate([reading.mean for reading in readings]), count)
+
+    def free_and_nudged(
+        self,
+        volts: ArrayLike,
+        targets: ArrayLike,
+        nudging: Nudging,
+        samples: int = 1,
+        statistic: Statistic = "mean",
+    ) -> Contrast:
+        """See `Crossbar.free_and_nudged`; keeps the statistic that is asked for and no more."""
+        count = _count(samples)
+        network = self.network
+        inputs = self._checked_inputs(volts)
+        aims = checked(targets, (inputs.shape[0], network.outputs), "free_and_nudged targets")
+        drive = self.solver.forward(inputs)
+        inputs = drive.inputs
+        free = self._settled(drive, None, None)
+        out = network.output_slice
+        first_strength, second_strength = nudging.strengths
+        saved = self.noise.state() if statistic == "samples" else {}
+        if first_strength == 0.0:
+            first_volts = free
+            first = self._reading(free, count, "first", inputs, statistic)
+            free_outputs = first.mean[:, out]
+        else:
+            free_outputs = self._reading(free, count, "free", inputs, "mean").mean[:, out]
+            pull = self._pulled(nudging, first_strength, aims, free_outputs)
+            first_volts = self._settled(drive, pull, free)
+            first = self._reading(first_volts, count, "first", inputs, statistic)
+        pull = self._pulled(nudging, second_strength, aims, free_outputs)
+        second_volts = self._settled(drive, pull, free)
+        second = self._reading(second_volts, count, "second", inputs, statistic)
+        blocks = None
+        if statistic == "samples" and (first.volts is None or second.volts is None):
+
+            def blocks() -> Iterator[tuple[Reading, Reading]]:
+                # The same draws again: moments were taken from them, block by block.
+                now = self.noise.state()
+                size = self._block(inputs)
+                self.noise.restore(saved)
+                pairs = zip(
+                    self.noise.blocks(first_volts, count, "first", inputs, size),
+                    self.noise.blocks(second_volts, count, "second", inputs, size),
+                    strict=True,
+                )
+                yield from pairs
+                self.noise.restore(now)
+
+        amps = pull.amps if nudging.kind == "current" else None
+        return Contrast(inputs, first, second, free_outputs, amps, blocks)
+
+    def update(
+        self, blocks: Iterable[Update], next_volts: ArrayLike | None = None
+    ) -> ProgramReport:
+        """See `Crossbar.update`; one pass over the memory per block."""
+        self._require_programmed("update")
+        following = None
+        if next_volts is not None:
+            following = self._checked_inputs(next_volts)
+        self._drive = self._volts = None
+        pending: Update | None = None
+        for block in blocks:
+            if pending is not None:
+                self.solver.add(pending, clip=False, next_inputs=None)
+            pending = block
+        if pending is not None:
+            self.solver.add(pending, clip=True, next_inputs=following)
+        return ProgramReport(sum(pre * post for pre, post in self.network.shapes))
+
+    def state(self) -> dict[str, Any]:
+        """Return the state of the noise streams."""
+        return {"noise": self.noise.state()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up the noise streams where `state` found them."""
+        self.noise.restore(state["noise"])
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return how this crossbar is simulated."""
+        converter = self.noise.converter
+        return {
+            "description": self.description,
+            "solver": self.solver.name,
+            "precision": str(self.solver.conductances[0].dtype),
+            "sweeps": self.sweeps,
+            "tolerance": self.tolerance,
+            "sigma_v": self.noise.sigma_v.tolist(),
+            "clamped_sigma_v": self.noise.clamped_sigma_v,
+            "converter_step_v": None if converter is None else converter.step_v,
+            "reads": "drawn as mean and variance unless every sample is needed",
+        }
+
+    # What the verbs share -------------------------------------------------------------------------
+
+    def _require_programmed(self, verb: str) -> None:
+        if not self._programmed:
+            raise BadInputError(f"{verb}: program the conductances first")
+
+    def _checked_inputs(self, volts: ArrayLike) -> Floats:
+        self._require_programmed("clamp")
+        inputs = checked(volts, (None, self.network.inputs), "clamp volts")
+        limit = self.network.voltage_limit_v
+        if np.isfinite(limit) and inputs.size and np.abs(inputs).max() > limit:
+            for row in inputs:
+                within_limit(row, limit, "clamp", "V")
+        return inputs
+
+    def _set_pull(self, pull: Pull | None) -> None:
+        self._require_programmed("nudge")
+        if pull is not None:
+            pull.require_equilibrium(self.solver.output_siemens())
+        self._pull = pull
+        self._volts = None
+
+    def _pulled(
+        self, nudging: Nudging, strength: float, aims: Floats, free_outputs: Floats
+    ) -> Pull:
+        if nudging.kind == "current":
+            amps = strength * (aims - free_outputs)
+            if np.isfinite(self.network.current_limit_a):
+                for row in amps:
+                    within_limit(row, self.network.current_limit_a, "nudge", "A")
+            return Pull(amps.astype(np.float64, copy=False))
+        pull = Pull.spring(strength, aims)
+        pull.require_equilibrium(self.solver.output_siemens())
+        return pull
+
+    def _settled(self, drive: Drive, pull: Pull | None, start: Doubles | None) -> Doubles:
+        """Return the volts (batch, n_free) after relaxing from `start`, or from 0 V.
+
+        Raises:
+            NotSettledError: where the tolerance is not reached.
+        """
+        if pull is None:
+            pull, start = Pull.none(drive.batch, self.network.outputs), None
+        volts = np.zeros((drive.batch, self.network.free_nodes)) if start is None else start.copy()
+        if self.sweeps is not None:
+            self.solver.relax(drive, volts, pull, self.sweeps)
+            return volts
+        assert self.tolerance is not None
+        for _ in range(MOST_SWEEPS // SWEEPS_BETWEEN_CHECKS):
+            self.solver.relax(drive, volts, pull, SWEEPS_BETWEEN_CHECKS)
+            off = self.solver.residual(drive, volts, pull)
+            if not off > self.tolerance:
+                return volts
+        raise NotSettledError(
+            f"relaxation: imbalance {off:.3g} after {MOST_SWEEPS} sweeps, "
+            f"expected <= {self.tolerance:.3g} (training.relaxation_tolerance)"
+        )
+
+    def _rows_at_once(self) -> int:
+        """Return how many images a look may relax at once: a tenth of the conductances' bytes."""
+        held = sum(g.nbytes for g in self.solver.conductances)
+        row = 8 * (self.network.inputs + 3 * self.network.free_nodes)
+        return max(16, min(1024, held // 10 // row))
+
+    def _block(self, inputs: Floats) -> int:
+        """Return how many samples of a batch may be held at once.
+
+        A tenth of the conductances' own bytes, shared by both phases and the rule's factors.
+        """
+        nodes = self.network.free_nodes
+        if self.noise.clamped_sigma_v:
+            nodes += self.network.inputs
+        sample_bytes = 8 * inputs.shape[0] * nodes
+        held = sum(g.nbytes for g in self.solver.conductances)
+        return max(1, max(BLOCK_BYTES, held // 10) // (8 * sample_bytes))
+
+    def _reading(
+        self, volts: Doubles, count: int, stream: str, inputs: Floats, statistic: Statistic
+    ) -> Reading:
+        noise = self.noise
+        if statistic != "samples" and (noise.converter is None or noise.silent):
+            return noise.moments(volts, count, stream, inputs, statistic)
+        block = self._block(inputs)
+        if count <= block:
+            return noise.samples(volts, count, stream, inputs)
+        return noise.accumulated(volts, count, stream, inputs, block)
+
+
+def _count(samples: int) -> int:
+    if isinstance(samples, bool) or not isinstance(samples, (int, np.integer)) or samples < 1:
+        raise BadInputError(f"reads: expected a whole number >= 1, got {samples!r}")
+    return int(samples)

@@ -1,0 +1,337 @@
+"""The fused kernels: one pass over each array of conductances per update, and the relaxation.
+
+Conductances are held with the post node first, (n_post, n_pre), so that the inner loop runs along
+memory. A pass adds an update to one row, clips it, and while the row is still in the first cache
+sums it and multiplies it with the next inputs: one read and one write of the conductances per
+update. Node sums and voltages are float64; the products inside a row are in the precision of the
+conductances.
+
+Reassociation lets the compiler keep sums in vector registers. Nothing here assumes that values are
+finite, and every clip is written so that a NaN stays a NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numba import njit
+
+_Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
+
+BLOCK = 256
+"""Pre nodes handled together in a relaxation: their sums stay in the first cache."""
+
+
+def _compiled(kernel: _Kernel) -> _Kernel:
+    return cast(
+        "_Kernel", njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})(kernel)
+    )
+
+
+@_compiled
+def update_row_mirrored(row, left, a0, a1, a2, a3, shift, low, high):  # type: ignore[no-untyped-def]
+    """Add a rank-four update to one row whose second half sees the inputs with opposite sign."""
+    half = row.size // 2
+    plus = row[:half]
+    minus = row[half:]
+    x0 = left[0, :half]
+    x1 = left[1, :half]
+    x2 = left[2, :half]
+    x3 = left[3, :half]
+    for i in range(half):
+        change = x0[i] * a0 + x1[i] * a1 + x2[i] * a2 + x3[i] * a3
+        up = plus[i] + (shift + change)
+        down = minus[i] + (shift - change)
+        up = low if up < low else up
+        down = low if down < low else down
+        plus[i] = high if up > high else up
+        minus[i] = high if down > high else down
+
+
+@_compiled
+def add_four(row, left, r, a0, a1, a2, a3):  # type: ignore[no-untyped-def]
+    """Add four terms of a low-rank update to one row."""
+    x0 = left[r]
+    x1 = left[r + 1]
+    x2 = left[r + 2]
+    x3 = left[r + 3]
+    for i in range(row.size):
+        row[i] += x0[i] * a0 + x1[i] * a1 + x2[i] * a2 + x3[i] * a3
+
+
+@_compiled
+def add_one(row, x, a):  # type: ignore[no-untyped-def]
+    """Add one term of a low-rank update to one row."""
+    for i in range(row.size):
+        row[i] += x[i] * a
+
+
+@_compiled
+def clip_row(row, low, high):  # type: ignore[no-untyped-def]
+    """Clip one row to the conductance window; a NaN stays."""
+    for i in range(row.size):
+        g = row[i]
+        g = low if g < low else g
+        row[i] = high if g > high else g
+
+
+@_compiled
+def drive_mirrored(row, inputs, b):  # type: ignore[no-untyped-def]
+    """Return the row's sum and its products with four images whose halves have opposite signs."""
+    half = row.size // 2
+    plus = row[:half]
+    minus = row[half:]
+    x0 = inputs[b, :half]
+    x1 = inputs[b + 1, :half]
+    x2 = inputs[b + 2, :half]
+    x3 = inputs[b + 3, :half]
+    zero = row[0] - row[0]
+    total = zero
+    s0 = zero
+    s1 = zero
+    s2 = zero
+    s3 = zero
+    for i in range(half):
+        up = plus[i]
+        down = minus[i]
+        total += up + down
+        net = up - down
+        s0 += x0[i] * net
+        s1 += x1[i] * net
+        s2 += x2[i] * net
+        s3 += x3[i] * net
+    return total, s0, s1, s2, s3
+
+
+@_compiled
+def drive_four(row, inputs, b):  # type: ignore[no-untyped-def]
+    """Return the products of one row with four images."""
+    x0 = inputs[b]
+    x1 = inputs[b + 1]
+    x2 = inputs[b + 2]
+    x3 = inputs[b + 3]
+    zero = row[0] - row[0]
+    s0 = zero
+    s1 = zero
+    s2 = zero
+    s3 = zero
+    for i in range(row.size):
+        g = row[i]
+        s0 += x0[i] * g
+        s1 += x1[i] * g
+        s2 += x2[i] * g
+        s3 += x3[i] * g
+    return s0, s1, s2, s3
+
+
+@_compiled
+def drive_one(row, x):  # type: ignore[no-untyped-def]
+    """Return the product of one row with one image."""
+    total = row[0] - row[0]
+    for i in range(row.size):
+        total += x[i] * row[i]
+    return total
+
+
+@_compiled
+def row_sum(row):  # type: ignore[no-untyped-def]
+    """Return the sum of one row."""
+    total = row[0] - row[0]
+    for i in range(row.size):
+        total += row[i]
+    return total
+
+
+@_compiled
+def update_row(  # type: ignore[no-untyped-def]
+    row, j, left, right, shift_pre, shift_post, mirrored, low, high
+):
+    """Add a low-rank update to row j and clip it; rank 0 leaves it as it is."""
+    rank = left.shape[0]
+    if mirrored:
+        update_row_mirrored(
+            row, left, right[0, j], right[1, j], right[2, j], right[3, j], shift_post[j], low, high
+        )
+    elif rank > 0:
+        if shift_pre.size > 0:
+            for i in range(row.size):
+                row[i] += shift_post[j] + shift_pre[i]
+        else:
+            for i in range(row.size):
+                row[i] += shift_post[j]
+        r = 0
+        while r + 4 <= rank:
+            add_four(
+                row, left, r, right[r, j], right[r + 1, j], right[r + 2, j], right[r + 3, j]
+            )
+            r += 4
+        while r < rank:
+            add_one(row, left[r], right[r, j])
+            r += 1
+        clip_row(row, low, high)
+
+
+@_compiled
+def input_pass(  # type: ignore[no-untyped-def]
+    g, left, right, shift_pre, shift_post, mirrored, low, high, inputs, mirrored_inputs,
+    drive, total,
+):
+    """Update the first layer in place and form the next inputs' currents in the same pass.
+
+    Args:
+        g: siemens (n_post, n_pre), changed in place.
+        left, right: factors (rank, n_pre) and (rank, n_post); rank 0 leaves g as it is.
+        shift_pre: (n_pre,) or length 0 for none.
+        shift_post: (n_post,).
+        mirrored: the rank is 4, `shift_pre` is empty, and the second half of `left` is the
+            negative of the first.
+        low, high: siemens, the window to clip to after the update.
+        inputs: volts of the next batch (batch, n_pre).
+        mirrored_inputs: the second half of `inputs` is the negative of the first.
+        drive: out, amperes (batch, n_post).
+        total: out, siemens (n_post,).
+    """
+    batch = inputs.shape[0]
+    for j in range(g.shape[0]):
+        row = g[j]
+        update_row(row, j, left, right, shift_pre, shift_post, mirrored, low, high)
+        b = 0
+        if mirrored_inputs and batch >= 4:
+            while b + 4 <= batch:
+                t, s0, s1, s2, s3 = drive_mirrored(row, inputs, b)
+                drive[b, j] = s0
+                drive[b + 1, j] = s1
+                drive[b + 2, j] = s2
+                drive[b + 3, j] = s3
+                total[j] = t
+                b += 4
+        else:
+            total[j] = row_sum(row)
+            while b + 4 <= batch:
+                s0, s1, s2, s3 = drive_four(row, inputs, b)
+                drive[b, j] = s0
+                drive[b + 1, j] = s1
+                drive[b + 2, j] = s2
+                drive[b + 3, j] = s3
+                b += 4
+        while b < batch:
+            drive[b, j] = drive_one(row, inputs[b])
+            b += 1
+
+
+@_compiled
+def junction_pass(  # type: ignore[no-untyped-def]
+    g, left, right, shift_pre, shift_post, low, high, total_pre, total_post
+):
+    """Update a layer between free nodes in place and sum it over both of its sides.
+
+    Args:
+        g, left, right, shift_pre, shift_post, low, high: as in `input_pass`.
+        total_pre: out, siemens (n_pre,).
+        total_post: out, siemens (n_post,).
+    """
+    total_pre[:] = 0.0
+    for j in range(g.shape[0]):
+        row = g[j]
+        update_row(row, j, left, right, shift_pre, shift_post, False, low, high)
+        total_post[j] = row_sum(row)
+        for i in range(row.size):
+            total_pre[i] += row[i]
+
+
+@_compiled
+def relax(  # type: ignore[no-untyped-def]
+    junctions, starts, drive, constant, inverse, low, high, pull, pull_inverse, clamped, volts,
+    pushed, sweeps,
+):
+    """Sweep eq. (6) over all layers, first to last, `sweeps` times; every image on its own.
+
+    Args:
+        junctions: arrays of siemens between adjacent free layers, a tuple of (n_post, n_pre) whose
+            n_pre may count bias rows at its end, which are not read.
+        starts: first free node of each layer, and the number of free nodes at the end.
+        drive: amperes into the first free layer from the inputs (batch, n_1).
+        constant: amperes into every free node that no voltage changes (n_free,).
+        inverse: ohms, one over each free node's total conductance (n_free,), 0 for a total of 0.
+        low, high: volts between which a node's diode lets it move (n_free,).
+        pull: amperes into the outputs from a nudge (batch, n_out).
+        pull_inverse: as `inverse` for the outputs (n_out,), a spring's conductance included.
+        clamped: the outputs stay where they are.
+        volts: in and out, volts (batch, n_free).
+        pushed: scratch, amperes (batch, n_free).
+        sweeps: how often.
+    """
+    batch = volts.shape[0]
+    layers = len(junctions)
+    outputs = starts[layers]
+    held = np.empty(BLOCK, dtype=np.float64)
+    for _ in range(sweeps):
+        for layer in range(layers):
+            g = junctions[layer]
+            first = starts[layer]
+            end = starts[layer + 1]
+            posts = starts[layer + 2] - end
+            for b in range(batch):
+                for k in range(posts):
+                    pushed[b, end + k] = constant[end + k]
+            for start in range(first, end, BLOCK):
+                size = min(BLOCK, end - start)
+                at = start - first
+                current = held[:size]
+                for b in range(batch):
+                    below = drive[b, start : start + size] if layer == 0 else (
+                        pushed[b, start : start + size]
+                    )
+                    if layer == 0:
+                        for i in range(size):
+                            current[i] = below[i] + constant[start + i]
+                    else:
+                        for i in range(size):
+                            current[i] = below[i]
+                    k = 0
+                    while k + 2 <= posts:
+                        upper = g[k, at : at + size]
+                        lower = g[k + 1, at : at + size]
+                        v0 = volts[b, end + k]
+                        v1 = volts[b, end + k + 1]
+                        for i in range(size):
+                            current[i] += upper[i] * v0 + lower[i] * v1
+                        k += 2
+                    while k < posts:
+                        upper = g[k, at : at + size]
+                        v0 = volts[b, end + k]
+                        for i in range(size):
+                            current[i] += upper[i] * v0
+                        k += 1
+                    for i in range(size):
+                        v = current[i] * inverse[start + i]
+                        v = low[start + i] if v < low[start + i] else v
+                        v = high[start + i] if v > high[start + i] else v
+                        current[i] = v
+                        volts[b, start + i] = v
+                    k = 0
+                    while k + 2 <= posts:
+                        upper = g[k, at : at + size]
+                        lower = g[k + 1, at : at + size]
+                        s0 = 0.0
+                        s1 = 0.0
+                        for i in range(size):
+                            s0 += upper[i] * current[i]
+                            s1 += lower[i] * current[i]
+                        pushed[b, end + k] += s0
+                        pushed[b, end + k + 1] += s1
+                        k += 2
+                    while k < posts:
+                        upper = g[k, at : at + size]
+                        s0 = 0.0
+                        for i in range(size):
+                            s0 += upper[i] * current[i]
+                        pushed[b, end + k] += s0
+                        k += 1
+        if clamped:
+            continue
+        for b in range(batch):
+            for k in range(pull.shape[1]):
+                volts[b, outputs + k] = (pushed[b, outputs + k] + pull[b, k]) * pull_inverse[k]
