@@ -49,7 +49,7 @@ class DataSection(Section):
     name: str = "digits"
     file: str | None = None
     cache: str | None = None
-    gamma_v: Positive = 10.0
+    gamma_v: Positive = 50.0
     doubled: bool = True
     downsample: Annotated[int, Field(ge=1)] = 1
     target_v: Positive = 1.0
@@ -62,7 +62,7 @@ class DataSection(Section):
 class NetworkSection(Section):
     """`[network]`: see `hilep.network.Network` and `hilep.initial`."""
 
-    layers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2)] = [128, 128, 10]
+    layers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2)] = [128, 256, 10]
     diodes: str | list[str | list[int]] = "split"
     bias: Bias = "current"
     bias_v: Positive = 1.0
@@ -103,18 +103,18 @@ class DeviceSection(BaseModel):
 class TrainingSection(Section):
     """`[training]`: the rule, how often it is applied, and what is recorded meanwhile."""
 
-    updates: Annotated[int, Field(ge=1)] = 6000
+    updates: Annotated[int, Field(ge=1)] = 12000
     batch_size: Annotated[int, Field(ge=1)] = 4
     beta_siemens: Positive = 1.0
-    eta: PerLayer = [5e-3]
+    eta: PerLayer = [2e-2]
     eta_bias: PerLayer | None = None
     variant: Variant = "positive"
-    nudging: NudgeKind = "spring"
+    nudging: NudgeKind = "current"
     loss: Loss = "mean"
     reduction: Reduction = "sum"
     reads: Annotated[int, Field(ge=1)] = 1
     estimator: Estimator = "square-of-means"
-    schedule: ScheduleKind = "constant"
+    schedule: ScheduleKind = "cosine"
     schedule_end: NotNegative = 0.0
     schedule_steps: list[Annotated[float, Field(gt=0, lt=1)]] = [0.5, 0.75]
     schedule_factor: Positive = 0.1

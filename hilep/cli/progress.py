@@ -1,0 +1,132 @@
+"""What a person sees while a crossbar trains, and how the run is asked to stop."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from hilep.callbacks import Callback
+from hilep.evaluation import Evaluation
+from hilep.experiment import Experiment
+from hilep.trainer import Outcome, Trainer
+
+SECONDS_BETWEEN_DRAWINGS = 0.1
+
+
+def announce(experiment: Experiment) -> None:
+    """Say on standard error what is about to be trained, on what, and where it is recorded."""
+    config, network = experiment.config, experiment.crossbar.network
+    sizes = "-".join(str(n) for n in network.layers)
+    training = config.training
+    print(
+        f"{config.data.name}: {len(experiment.dataset.train)} training, "
+        f"{len(experiment.dataset.validation)} validation, {len(experiment.dataset.test)} test "
+        f"samples; network {sizes}\n"
+        f"{experiment.crossbar.description}; {training.variant} {training.nudging} nudging, "
+        f"beta {training.beta_siemens:g} S, {training.reads} reads; "
+        f"run file {experiment.run.path}",
+        file=sys.stderr,
+    )
+    if experiment.trainer.update:
+        print(f"going on after update {experiment.trainer.update}", file=sys.stderr)
+
+
+class TrainingProgress(Callback):
+    """A progress bar on a terminal; elsewhere one line per look at the validation split."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        console = Console(stderr=True)
+        self._updates = experiment.config.training.updates
+        self._drawn = 0.0
+        self._text = ""
+        self._bar = (
+            Progress(
+                TextColumn("{task.completed:,}/{task.total:,} updates"),
+                BarColumn(),
+                TextColumn("{task.description}"),
+                TimeRemainingColumn(),
+                console=console,
+                transient=True,
+                auto_refresh=False,
+            )
+            if console.is_terminal
+            else None
+        )
+
+    def __enter__(self) -> TrainingProgress:
+        if self._bar is not None:
+            self._bar.start()
+            self._task = self._bar.add_task("", total=self._updates)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def on_update(self, trainer: Trainer) -> None:
+        """Draw the bar anew, a few times a second."""
+        if self._bar is None:
+            return
+        now = time.monotonic()
+        if now - self._drawn > SECONDS_BETWEEN_DRAWINGS:
+            self._drawn = now
+            self._bar.update(
+                self._task, completed=trainer.update, description=self._text, refresh=True
+            )
+
+    def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:
+        """Show the validation accuracy."""
+        self._text = (
+            f"validation {100 * evaluation.accuracy:.2f} +- "
+            f"{100 * evaluation.standard_error:.2f} %"
+        )
+        if self._bar is None:
+            print(f"update {trainer.update}: {self._text}", file=sys.stderr)
+
+    def on_end(self, trainer: Trainer, outcome: Outcome) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+class StopOnSignal:
+    """Turns Ctrl-C and a termination into a run that ends saved; a second one ends it at once."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self._before: dict[int, Callable[..., Any] | int | None] = {}
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._restore()
+        self._trainer.stop()
+        print("hilep: saving after this update; once more to stop at once", file=sys.stderr)
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def __enter__(self) -> StopOnSignal:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._stop)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._restore()

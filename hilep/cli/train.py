@@ -1,0 +1,101 @@
+"""`hilep train`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hilep.errors import BadInputError
+
+
+def train(
+    config: Annotated[
+        Path | None,
+        typer.Argument(help="TOML file; without it: handwritten digits on a simulated crossbar."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a key; repeatable."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Run file to write [hilep-DATE-TIME.h5].")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", help="Run file to go on with.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Let --out replace an existing run file.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="End with one JSON object on standard output.")
+    ] = False,
+) -> int:
+    """Train a crossbar on a data set and write a run file."""
+    from hilep import experiment
+    from hilep.cli.progress import StopOnSignal, TrainingProgress, announce
+    from hilep.config import load
+
+    if resume is not None:
+        for given, option in ((settings, "--set"), (out, "--out"), (overwrite, "--overwrite")):
+            if given:
+                raise BadInputError(
+                    f"{option}: not with --resume, which goes on with the run as it was begun"
+                )
+        wanted = None if config is None else load(config)
+        prepared = experiment.resume(resume, wanted)
+    else:
+        prepared = experiment.prepare(
+            load(config, settings or ()), out or _unused_name(), overwrite
+        )
+    announce(prepared)
+    with TrainingProgress(prepared) as progress, StopOnSignal(prepared.trainer):
+        outcome = prepared.execute((progress,))
+    path = prepared.run.path
+    result = {
+        "verdict": outcome.verdict,
+        "test_accuracy": None if outcome.test is None else outcome.test.accuracy,
+        "test_standard_error": None if outcome.test is None else outcome.test.standard_error,
+        "validation_accuracy": (
+            None if outcome.validation is None else outcome.validation.accuracy
+        ),
+        "updates": outcome.updates,
+        "seconds": round(outcome.seconds, 3),
+        "saturated_reads": prepared.trainer.saturated,
+        "device": prepared.crossbar.description,
+        "run": str(path),
+    }
+    if outcome.test is not None:
+        print(
+            f"test accuracy {100 * outcome.test.accuracy:.2f} +- "
+            f"{100 * outcome.test.standard_error:.2f} % ({outcome.test.images} samples, "
+            f"{outcome.updates} updates, {outcome.seconds:.1f} s); run file {path}",
+            file=sys.stderr,
+        )
+    if prepared.trainer.saturated:
+        print(
+            f"hilep: warning: {prepared.trainer.saturated} reads were at the end of the "
+            "converter's range; see device.adc_range_v",
+            file=sys.stderr,
+        )
+    if not outcome.done:
+        print(f"hilep: {outcome.verdict}; run file {path}", file=sys.stderr)
+        if outcome.verdict.startswith("interrupted"):
+            print(f"hilep: saved; go on with: hilep train --resume {path}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(result))
+    return 0 if outcome.done else 1
+
+
+def _unused_name() -> Path:
+    """Return a name for a run file that says when it was begun."""
+    stem = datetime.now().strftime("hilep-%Y%m%d-%H%M%S")
+    path, attempt = Path(f"{stem}.h5"), 1
+    while path.exists():
+        attempt += 1
+        path = Path(f"{stem}-{attempt}.h5")
+    return path

@@ -1,0 +1,148 @@
+"""From a configuration to a trained crossbar with its run file, and on from a run file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hilep import backends, data
+from hilep.callbacks import Callback, RawReading, Recording
+from hilep.config import Config
+from hilep.crossbar import Crossbar
+from hilep.errors import RunFileError
+from hilep.initial import initial_conductances
+from hilep.provenance import provenance
+from hilep.rawreads import RawReads
+from hilep.runfile import RunFile
+from hilep.trainer import Outcome, Trainer
+
+
+INITIAL_STREAM = 1
+"""Spawn key of the generator that draws the initial conductances."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A crossbar, its data and its trainer, ready to run.
+
+    Attributes:
+        config: everything that was asked for.
+        crossbar: programmed.
+        dataset: loaded.
+        trainer: at the update where the run begins.
+        run: the open run file.
+    """
+
+    config: Config
+    crossbar: Crossbar
+    dataset: data.Dataset
+    trainer: Trainer
+    run: RunFile
+
+    def execute(self, callbacks: tuple[Callback, ...] = ()) -> Outcome:
+        """Train, record and close the run file.
+
+        Args:
+            callbacks: called after the run file has been written.
+        """
+        writers: list[Callback] = [Recording(self.run)]
+        if self.config.training.keep_reads:
+            writers.append(RawReading(RawReads(self.run.path, self.crossbar.network)))
+        with self.run:
+            return self.trainer.run((*writers, *callbacks))
+
+
+def prepare(config: Config, path: Path, overwrite: bool = False) -> Experiment:
+    """Return a new experiment; everything that can be refused is refused before a file appears.
+
+    Args:
+        config: what to do.
+        path: of the run file to create.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        HilepError: for anything wrong with configuration, data, device or file.
+    """
+    crossbar, dataset, trainer = _assembled(config)
+    _begin(crossbar, config)
+    run = RunFile.create(
+        path,
+        config=config,
+        network=crossbar.network,
+        dtype=crossbar.conductances()[0].dtype,
+        provenance=provenance({**crossbar.snapshot(), "data_sha256": dataset.fingerprint}),
+        overwrite=overwrite,
+    )
+    return Experiment(config, crossbar, dataset, trainer, run)
+
+
+def resume(path: Path, config: Config | None = None) -> Experiment:
+    """Return the experiment in a run file, at its newest checkpoint.
+
+    Args:
+        path: of the run file.
+        config: if given, has to equal the one in the file.
+
+    Raises:
+        RunFileError: where the file is not a run, holds no checkpoint that is whole, or belongs to
+            another configuration or other data.
+    """
+    run = RunFile.resume(path)
+    try:
+        if config is not None:
+            _same(config, run.config, path)
+        crossbar, dataset, trainer = _assembled(run.config)
+        recorded = run.provenance["device"].get("data_sha256")
+        if recorded != dataset.fingerprint:
+            raise RunFileError(
+                f"{path}: trained on other data: data.name = {run.config.data.name!r} has "
+                f"SHA-256 {dataset.fingerprint[:12]}..., the run began with {recorded[:12]}..."
+            )
+        checkpoint = run.latest()
+        if checkpoint is None:
+            _begin(crossbar, run.config)
+        else:
+            bias = checkpoint.bias_currents if crossbar.network.bias == "current" else None
+            crossbar.program(checkpoint.conductances, bias)
+            trainer.restore(checkpoint.update, checkpoint.state)
+    except BaseException:
+        run.close()
+        raise
+    return Experiment(run.config, crossbar, dataset, trainer, run)
+
+
+def _assembled(config: Config) -> tuple[Crossbar, data.Dataset, Trainer]:
+    network = config.network.network()
+    # Before the data, which may take a download.
+    crossbar = backends.crossbar(config, network)
+    dataset = data.load(config.data)
+    return crossbar, dataset, Trainer(crossbar, dataset, config.training)
+
+
+def _begin(crossbar: Crossbar, config: Config) -> None:
+    """Program the conductances that a run begins with."""
+    section = config.network
+    # A stream of its own: the orders of the epochs are drawn from the same seed.
+    seed = np.random.SeedSequence(config.training.seed, spawn_key=(INITIAL_STREAM,))
+    crossbar.program(
+        initial_conductances(
+            crossbar.network,
+            np.random.default_rng(seed),
+            section.initial,
+            section.initial_scale_siemens,
+        )
+    )
+
+
+def _same(given: Config, recorded: Config, path: Path) -> None:
+    for section in ("data", "network", "device", "training"):
+        here = getattr(given, section).model_dump(mode="json")
+        there = getattr(recorded, section).model_dump(mode="json")
+        for key in sorted(here.keys() | there.keys()):
+            if here.get(key) != there.get(key):
+                raise RunFileError(
+                    f"{path}: belongs to another configuration: {section}.{key} is "
+                    f"{there.get(key)!r} there and {here.get(key)!r} here"
+                )

@@ -1,0 +1,300 @@
+"""Run files: one HDF5 file per training run that opens and resumes after `kill -9` at any moment.
+
+Everything is preallocated, so a run changes no metadata: rows and checkpoints overwrite bytes in
+place. `docs/run-files.md` is the schema.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+
+from hilep.arrays import Floats
+from hilep.checkpoint import Checkpoint, newest, slots_of
+from hilep.config import Config
+from hilep.durable import WriterLock, reason, replacing, storing
+from hilep.errors import BadInputError, RunFileError, StorageError
+from hilep.network import Network
+from hilep.runlayout import RESULTS, VERDICT_BYTES, lay_out, opened, reading, text_of
+from hilep.runrecord import RunRecord, read_run
+from hilep.runtables import COLUMNS, Table
+
+__all__ = ["Checkpoint", "RunFile", "RunRecord", "read_run"]
+
+
+class RunFile:
+    """The writer of a run file. Use `create` or `resume`, and as a context manager.
+
+    After a write that failed every further write raises the same `StorageError`; what was saved
+    before stays readable.
+
+    Attributes:
+        path: where the file is.
+        config: the configuration of the run.
+    """
+
+    path: Path
+    config: Config
+
+    def __init__(self, path: Path, file: h5py.File, lock: WriterLock) -> None:
+        self.path = path
+        self._file = file
+        self._lock = lock
+        self._failure: StorageError | None = None
+        with reading(path):
+            self.config = Config.from_json(text_of(file["config"]))
+            self._slots = slots_of(file)
+            self._serial = max(int(slot.head()["serial"]) for slot in self._slots)
+            self._newest, self._latest_update = -1, -1
+            self._tables = {name: Table(file[name], self.config.training) for name in COLUMNS}
+            self._result = dict(file["result"].items())
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        *,
+        config: Config,
+        network: Network,
+        dtype: np.dtype[Any],
+        provenance: dict[str, Any],
+        overwrite: bool = False,
+    ) -> RunFile:
+        """Create a run file at its final size and open it for writing.
+
+        Args:
+            path: where; its folder must exist.
+            config: the configuration, stored as text.
+            network: whose shapes the checkpoints have.
+            dtype: type of the device's conductances.
+            provenance: plain JSON values; see `hilep.provenance`.
+            overwrite: whether a file that is there is replaced.
+
+        Raises:
+            RunFileError: for a file that is there, or its folder that is not.
+            StorageError: for a full disk or a folder that cannot be written; nothing is left.
+        """
+        path = Path(path)
+        if path.is_dir():
+            raise RunFileError(f"{path}: a folder; expected the name of a file")
+        if not path.parent.is_dir():
+            raise RunFileError(f"{path}: the folder {path.parent} is not there")
+        if path.exists() and not overwrite:
+            raise RunFileError(
+                f"{path}: already there; go on with --resume, or give another name with --out"
+            )
+        with storing(f"run file {path}"):
+            if path.exists():
+                WriterLock(path).release()
+            with (
+                replacing(path) as temporary,
+                h5py.File(temporary, "x", libver=("v108", "v108"), locking=False) as file,
+            ):
+                lay_out(file, config, network, np.dtype(dtype), provenance)
+        return cls._open(path)
+
+    @classmethod
+    def resume(cls, path: Path) -> RunFile:
+        """Open a run file to go on from its newest valid checkpoint.
+
+        Rows later than that checkpoint are emptied, and so is the verdict unless all updates were
+        done. Without a checkpoint the run starts from its beginning.
+
+        Raises:
+            RunFileError: for a file that is not there, is not a run file of this version, is
+                truncated or damaged, holds no valid checkpoint, or has another writer.
+            StorageError: where it cannot be written.
+        """
+        run = cls._open(Path(path))
+        try:
+            with reading(run.path):
+                run._newest, checkpoint = newest(run._slots, run.path)
+            run._latest_update = -1 if checkpoint is None else checkpoint.update
+            run._forget()
+        except BaseException:
+            run.close()
+            raise
+        return run
+
+    @classmethod
+    def _open(cls, path: Path) -> RunFile:
+        # Looked at before it is locked, so that what is not a run file says so first.
+        opened(path, "r").close()
+        with storing(f"run file {path}"):
+            lock = WriterLock(path)
+        file = None
+        try:
+            file = opened(path, "r+")
+            return cls(path, file, lock)
+        except BaseException:
+            if file is not None:
+                file.close()
+            lock.release()
+            raise
+
+    def record(self, update: int, loss: float, error: float, rate: float) -> None:
+        """Write one row of the training curve. Rows due at a checkpoint come before it.
+
+        Args:
+            update: updates done: a multiple of `logged_every`, or all of them.
+            loss: volts squared.
+            error: fraction misclassified.
+            rate: the schedule's factor.
+
+        Raises:
+            BadInputError: for an update without a row.
+            StorageError: where it cannot be written.
+        """
+        self._row("curve", update, {"loss": loss, "error": error, "rate": rate})
+
+    def record_evaluation(
+        self, update: int, accuracy: float, loss: float, silent: float, classes: int
+    ) -> None:
+        """Write one look at the validation split.
+
+        Args:
+            update: updates done: 0, a multiple of `evaluated_every`, or all of them.
+            accuracy: fraction classified correctly.
+            loss: volts squared.
+            silent: fraction of hidden nodes that no image moves.
+            classes: number of different classes among the predictions.
+
+        Raises:
+            BadInputError: for an update without a row.
+            StorageError: where it cannot be written.
+        """
+        self._row(
+            "evaluations",
+            update,
+            {"accuracy": accuracy, "loss": loss, "silent": silent, "classes": classes},
+        )
+
+    def save(
+        self,
+        update: int,
+        conductances: Sequence[Floats],
+        bias_currents: Floats,
+        state: dict[str, Any],
+    ) -> None:
+        """Write a checkpoint over the older of the two, and force it to disk.
+
+        Args:
+            update: number of updates done.
+            conductances: siemens, one (n_pre, n_post) per layer, in any memory order.
+            bias_currents: amperes (n_free,).
+            state: plain JSON values, up to 64 KiB of text.
+
+        Raises:
+            BadInputError: for another shape, a type that the file would round, or state that is
+                not JSON or too large.
+            StorageError: where it cannot be written; the newer checkpoint is kept.
+        """
+        slot = 1 - self._newest if self._newest >= 0 else 0
+        checked = self._slots[slot].checked(conductances, bias_currents, state)
+        with self._writing():
+            self._slots[slot].write(self._serial + 1, update, checked)
+            self._lock.force()
+        self._serial += 1
+        self._newest, self._latest_update = slot, update
+
+    def latest(self) -> Checkpoint | None:
+        """Return the newest valid checkpoint, or None before the first.
+
+        Raises:
+            RunFileError: where checkpoints were saved and none is valid.
+        """
+        with reading(self.path):
+            return newest(self._slots, self.path)[1]
+
+    def finish(self, verdict: str, results: Mapping[str, float]) -> None:
+        """Write how the run ended.
+
+        Args:
+            verdict: one line, such as "done"; beyond 512 bytes it ends with an ellipsis.
+            results: any of test_accuracy, test_loss (V^2), seconds, updates.
+
+        Raises:
+            BadInputError: for another result.
+            StorageError: where it cannot be written.
+        """
+        unknown = sorted(set(results) - set(RESULTS))
+        if unknown:
+            raise BadInputError(f"results: expected {', '.join(RESULTS)}; got {unknown[0]!r}")
+        text = verdict.encode("utf-8", "backslashreplace")
+        if len(text) > VERDICT_BYTES:
+            mark = "…".encode()
+            text = text[: VERDICT_BYTES - len(mark)].decode("utf-8", "ignore").encode() + mark
+        with self._writing():
+            self._write_result(text, results)
+            self._result["finished"][()] = 1
+            self._file.flush()
+            self._lock.force()
+
+    def _write_result(self, verdict: bytes, results: Mapping[str, float]) -> None:
+        self._result["finished"][()] = 0
+        self._file.flush()
+        self._result["verdict"][()] = verdict
+        for name in RESULTS:
+            self._result[name][()] = results.get(name, np.nan)
+        self._file.flush()
+
+    def _row(self, table: str, update: int, values: Mapping[str, float]) -> None:
+        row = self._tables[table].row_of(update)
+        with self._writing():
+            self._tables[table].write(row, values)
+
+    def _forget(self) -> None:
+        """Empty the rows later than the checkpoint, and the verdict of an unfinished run."""
+        with self._writing():
+            for table in self._tables.values():
+                table.empty_after(self._latest_update)
+            if self._latest_update < self.config.training.updates:
+                self._write_result(b"", {})
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        if self._failure is not None:
+            raise self._failure
+        kept = ""
+        if self._latest_update >= 0:
+            kept = f"; what was saved at update {self._latest_update} is kept"
+        try:
+            with storing(f"run file {self.path}", kept):
+                yield
+        except StorageError as error:
+            self._failure = error
+            raise
+
+    def close(self) -> None:
+        """Close the file and let others write it. Idempotent.
+
+        Raises:
+            StorageError: where the last bytes cannot be written and no write has failed before.
+        """
+        try:
+            self._file.close()
+        except (OSError, RuntimeError) as error:
+            if self._failure is None:
+                self._failure = StorageError(
+                    f"run file {self.path}: cannot be closed: {reason(error)}"
+                )
+                raise self._failure from error
+        finally:
+            self._lock.release()
+
+    def __enter__(self) -> RunFile:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

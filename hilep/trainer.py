@@ -1,0 +1,278 @@
+"""The training loop: the same for a simulated crossbar and a bench."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from hilep.arrays import Doubles, Floats
+from hilep.callbacks import Callback
+from hilep.config import TrainingSection
+from hilep.crossbar import Crossbar
+from hilep.data import Batches, Dataset
+from hilep.errors import DivergedError, LimitError
+from hilep.evaluation import Evaluation, evaluate
+from hilep.nudging import Nudging, beta_difference, loss_of
+from hilep.reading import Contrast
+from hilep.rule import LearningRule
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        verdict: "done", or "diverged at update ...", "dead: ..." or "interrupted at update ...".
+        updates: updates done, those before a resume included.
+        seconds: spent training and evaluating, those before a resume included.
+        validation: the last look at the validation split, or None.
+        test: the one look at the test split, or None where the run did not get there.
+    """
+
+    verdict: str
+    updates: int
+    seconds: float
+    validation: Evaluation | None
+    test: Evaluation | None
+
+    @property
+    def done(self) -> bool:
+        """Whether the network was trained to the end and answers with more than one class."""
+        return self.verdict == "done"
+
+
+class Trainer:
+    """Trains a crossbar on a data set by contrasting two phases per image.
+
+    The trainer never asks which backend it has. Its course depends on the configuration, the seeds
+    and the device alone: not on when it is evaluated on a simulator, logged or saved.
+
+    Args:
+        crossbar: programmed with the conductances to start from.
+        dataset: train, validation and test splits that fit the network.
+        training: the rule and how often to apply it.
+
+    Raises:
+        BadInputError: for settings that contradict each other or that the device cannot do.
+    """
+
+    def __init__(
+        self,
+        crossbar: Crossbar,
+        dataset: Dataset,
+        training: TrainingSection,
+    ) -> None:
+        network = crossbar.network
+        dataset.check_layers(network.layers)
+        self.crossbar = crossbar
+        self.dataset = dataset
+        self.training = training
+        self.nudging = Nudging.of(
+            training.variant, training.nudging, training.beta_siemens, training.loss,
+            network.outputs,
+        )
+        crossbar.require(self.nudging)
+        eta, eta_bias = training.per_layer(len(network.shapes))
+        self.rule = LearningRule(
+            network, beta_difference(training.variant, training.beta_siemens), eta, eta_bias,
+            training.estimator, training.reduction, training.reads,
+        )
+        self.rates = training.rates()
+        self.batches = Batches(dataset.train, training.batch_size, training.seed)
+        self.callbacks: tuple[Callback, ...] = ()
+        self._reading: list[Callback] = []
+        self.update = 0
+        self.validation: Evaluation | None = None
+        self.saturated = 0
+        self._seconds = 0.0
+        self._window = np.zeros(3)
+        self._stopping = False
+
+    # State that a resume needs --------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """Return what a bit-identical resume needs besides conductances, as plain JSON values."""
+        return {
+            "device": self.crossbar.state(),
+            "window": self._window.tolist(),
+            "seconds": self._seconds,
+            "saturated": self.saturated,
+            "validation": None if self.validation is None else asdict(self.validation),
+        }
+
+    def restore(self, update: int, state: dict[str, Any]) -> None:
+        """Go on after `update` updates from what `state` returned then."""
+        self.update = update
+        self.crossbar.restore(state["device"])
+        self._window[:] = state["window"]
+        self._seconds = state["seconds"]
+        self.saturated = state["saturated"]
+        seen = state["validation"]
+        self.validation = None if seen is None else Evaluation(**seen)
+
+    def stop(self) -> None:
+        """Ask the run to end, saved, after the update in progress."""
+        self._stopping = True
+
+    # The loop -------------------------------------------------------------------------------------
+
+    def run(self, callbacks: Sequence[Callback] = ()) -> Outcome:
+        """Train to the end, look at the test split once, and say how it went.
+
+        The crossbar is made safe on every way out.
+
+        Args:
+            callbacks: told of updates, evaluations, checkpoints and the end; `Recording` writes a
+                run file.
+        """
+        self.callbacks = tuple(callbacks)
+        self._reading = [callback for callback in callbacks if callback.wants_reads]
+        with self.crossbar:
+            try:
+                verdict = self._train()
+            except DivergedError as error:
+                verdict = str(error)
+            test = None
+            if verdict == "done":
+                test = evaluate(
+                    self.crossbar, self.dataset.test, self.training.loss,
+                    self.training.evaluation_reads,
+                )
+                verdict = _verdict(test, self.dataset.n_outputs)
+        outcome = Outcome(verdict, self.update, self._seconds, self.validation, test)
+        for callback in self.callbacks:
+            callback.on_end(self, outcome)
+        return outcome
+
+    def _train(self) -> str:
+        training = self.training
+        on_update = [c.on_update for c in self.callbacks if _overrides(c, "on_update")]
+        started = saved = time.monotonic()
+        before = self._seconds
+        batch = self._batch(self.update) if self.update < training.updates else None
+        while batch is not None:
+            if self._stopping:
+                break
+            following = self._batch(self.update + 1)
+            self._step(batch, following)
+            batch = following
+            self.update += 1
+            for callback in on_update:
+                callback(self)
+            logged = self.update % training.logged_every == 0
+            evaluated = self.update % training.evaluated_every == 0
+            if not (logged or evaluated or batch is None):
+                if time.monotonic() - saved < training.checkpoint_seconds:
+                    continue
+            now = time.monotonic()
+            self._seconds = before + now - started
+            if logged or batch is None:
+                self._log()
+            if evaluated:
+                self._evaluate()
+            if batch is None or now - saved >= training.checkpoint_seconds:
+                self._save()
+                saved = time.monotonic()
+        self._seconds = before + time.monotonic() - started
+        if batch is not None:
+            self._save()
+            return f"interrupted at update {self.update}"
+        return "done"
+
+    def _batch(self, update: int) -> tuple[Floats, Doubles, Any] | None:
+        if update >= self.training.updates:
+            return None
+        indices = self.batches.indices(update)
+        train = self.dataset.train
+        return train.volts(indices), train.targets(indices), train.labels[indices]
+
+    def _step(
+        self, batch: tuple[Floats, Doubles, Any], following: tuple[Floats, Doubles, Any] | None
+    ) -> None:
+        training = self.training
+        volts, targets, labels = batch
+        try:
+            contrast = self.crossbar.free_and_nudged(
+                volts, targets, self.nudging, training.reads, self.rule.statistic
+            )
+        except LimitError as error:
+            if self.update == 0:
+                raise
+            raise DivergedError(self.update, str(error)) from error
+        outputs = contrast.free_outputs
+        loss = float(loss_of(outputs, targets, training.loss).sum())
+        # One sum is enough to find a NaN or an infinity anywhere in the second phase.
+        if not (math.isfinite(loss) and math.isfinite(float(contrast.second.mean.sum()))):
+            raise DivergedError(self.update, _nonfinite(self.crossbar, contrast))
+        wrong = int((outputs.argmax(axis=1) != labels).sum())
+        self._count_saturated(contrast)
+        self.crossbar.update(
+            self.rule.blocks(contrast, self.rates(self.update)),
+            None if following is None else following[0],
+        )
+        self._window += (loss, wrong, len(labels))
+        for callback in self._reading:
+            callback.on_reads(self, contrast)
+
+    def _count_saturated(self, contrast: Contrast) -> None:
+        for reading in (contrast.first, contrast.second):
+            if reading.status is not None:
+                self.saturated += int(np.count_nonzero(reading.status))
+
+    def _log(self) -> None:
+        loss, wrong, images = self._window
+        if images:
+            for callback in self.callbacks:
+                callback.on_log(
+                    self, float(loss / images), float(wrong / images), self.rates(self.update - 1)
+                )
+        self._window[:] = 0.0
+
+    def _evaluate(self) -> None:
+        if len(self.dataset.validation) == 0:
+            return
+        self.validation = evaluate(
+            self.crossbar, self.dataset.validation, self.training.loss,
+            self.training.evaluation_reads,
+        )
+        for callback in self.callbacks:
+            callback.on_evaluation(self, self.validation)
+
+    def _save(self) -> None:
+        for callback in self.callbacks:
+            callback.on_save(self)
+
+
+def _verdict(test: Evaluation, classes: int) -> str:
+    """Return "done", or how the network is dead although every voltage was finite."""
+    if classes > 1 and test.images > 1 and test.classes == 1:
+        return (
+            f"dead: all {test.images} test images get the same answer; "
+            f"{100 * test.silent:.0f} % of the hidden nodes are silent"
+        )
+    return "done"
+
+
+def _nonfinite(crossbar: Crossbar, contrast: Contrast) -> str:
+    """Return where the first non-finite voltage stands."""
+    network = crossbar.network
+    for phase, reading in (("first", contrast.first), ("second", contrast.second)):
+        bad = np.argwhere(~np.isfinite(reading.mean))
+        if bad.size:
+            image, node = (int(k) for k in bad[0])
+            layer = next(k for k, s in enumerate(network.slices, start=1) if node < s.stop)
+            inside = node - network.slices[layer - 1].start
+            return (
+                f"node {inside} of layer {layer} reads {reading.mean[image, node]} V in the "
+                f"{phase} phase, the update was not applied; a smaller training.eta may help"
+            )
+    return "the loss is not finite, the update was not applied; a smaller training.eta may help"
+
+
+def _overrides(callback: Callback, name: str) -> bool:
+    return getattr(type(callback), name) is not getattr(Callback, name)
