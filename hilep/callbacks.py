@@ -92,6 +92,10 @@ class RawReading(Callback):
         """Append the reads of both phases."""
         self.reads.append(trainer.update, contrast)
 
+    def on_save(self, trainer: Trainer) -> None:
+        """Write what is pending: a resume from this checkpoint will not measure it again."""
+        self.reads.flush()
+
     def on_end(self, trainer: Trainer, outcome: Outcome) -> None:
         """Close the last segment."""
         self.reads.close()

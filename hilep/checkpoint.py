@@ -1,7 +1,7 @@
 """Checkpoints: two slots in a run file, each one unit that is whole by its CRC or not there.
 
 A slot is overwritten in an order that leaves the other one as the newest valid checkpoint until the
-last write: head invalid, flush, data, flush, head with CRC, flush.
+last write: head invalid, data, head with CRC.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ import numpy as np
 
 from hilep.arrays import Doubles, Floats
 from hilep.errors import BadInputError, RunFileError
+from hilep.inplace import InPlaceFile, Place
 
 STATE_BYTES = 65536
+SLOTS = 2
 BLOCK_BYTES = 262144
 """Rows are copied in blocks of this size: a device's arrays stand the other way round in memory,
 and a copy of a whole layer would double it."""
@@ -29,6 +31,7 @@ and a copy of a whole layer would double it."""
 HEAD = np.dtype(
     [("serial", "<i8"), ("update", "<i8"), ("state_bytes", "<i8"), ("crc", "<u4"), ("valid", "u1")]
 )
+EMPTY_HEAD = np.array((-1, -1, 0, 0, 0), dtype=HEAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +51,74 @@ class Checkpoint:
     state: dict[str, Any]
 
 
-class Slot:
-    """One of the two places for a checkpoint: the group `checkpoints/0` or `checkpoints/1`."""
+def read_slot(group: h5py.Group) -> Checkpoint | None:
+    """Return the checkpoint in a slot, or None where its head or its CRC does not hold."""
+    head = group["head"][()]
+    serial, update, length = (int(head[k]) for k in ("serial", "update", "state_bytes"))
+    if head["valid"] != 1 or not 0 <= length <= STATE_BYTES:
+        return None
+    crc = _crc_of_head(serial, update, length)
+    conductances = []
+    for layer in range(len(group["conductances"])):
+        array = group[f"conductances/{layer}"][...]
+        crc = zlib.crc32(array.data, crc)
+        conductances.append(array.astype(array.dtype.newbyteorder("="), copy=False))
+    bias = group["bias_currents"][...]
+    state = group["state"][:length].tobytes()
+    if zlib.crc32(state, zlib.crc32(bias.data, crc)) != head["crc"]:
+        return None
+    return Checkpoint(update, conductances, bias.astype(np.float64), json.loads(state))
 
-    def __init__(self, group: h5py.Group) -> None:
-        self._flush = group.file.flush
-        self._head = group["head"]
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """Which slot holds the newest valid checkpoint.
+
+    Attributes:
+        slot: 0 or 1; -1 before the first checkpoint.
+        serial: its serial; -1 before the first checkpoint.
+        checkpoint: the newest valid one, or None before the first.
+    """
+
+    slot: int
+    serial: int
+    checkpoint: Checkpoint | None
+
+
+def newest(file: h5py.File, path: Path) -> Newest:
+    """Return the newest valid checkpoint of a run file.
+
+    Raises:
+        RunFileError: where checkpoints were completed and none is valid.
+    """
+    groups = [file[f"checkpoints/{slot}"] for slot in range(SLOTS)]
+    heads = [group["head"][()] for group in groups]
+    marked = [slot for slot, head in enumerate(heads) if head["valid"]]
+    for slot in sorted(marked, key=lambda slot: int(heads[slot]["serial"]), reverse=True):
+        checkpoint = read_slot(groups[slot])
+        if checkpoint is not None:
+            return Newest(slot, int(heads[slot]["serial"]), checkpoint)
+    if marked:
+        raise RunFileError(f"{path}: no valid checkpoint: the data do not match their checksum")
+    return Newest(-1, -1, None)
+
+
+class SlotWriter:
+    """Writes one of the two places for a checkpoint, the group `checkpoints/0` or `checkpoints/1`.
+
+    Args:
+        group: the group.
+        target: the file.
+    """
+
+    def __init__(self, group: h5py.Group, target: InPlaceFile) -> None:
+        self._head = Place(group["head"], target)
         self._conductances = [
-            group[f"conductances/{layer}"] for layer in range(len(group["conductances"]))
+            Place(group[f"conductances/{layer}"], target)
+            for layer in range(len(group["conductances"]))
         ]
-        self._bias_currents = group["bias_currents"]
-        self._state = group["state"]
-
-    def head(self) -> np.void:
-        """Return the head: serial, update, state_bytes, crc, valid."""
-        head: np.void = self._head[()]
-        return head
+        self._bias_currents = Place(group["bias_currents"], target)
+        self._state = Place(group["state"], target)
 
     def write(self, serial: int, update: int, checked: tuple[list[Floats], Doubles, bytes]) -> None:
         """Replace what the slot holds.
@@ -74,17 +129,14 @@ class Slot:
             checked: what `checked` returned.
         """
         conductances, bias_currents, state = checked
-        self._head[()] = np.array((-1, -1, 0, 0, 0), dtype=HEAD)
-        self._flush()
+        self._head.write(EMPTY_HEAD)
         crc = _crc_of_head(serial, update, len(state))
-        for array, dataset in zip(conductances, self._conductances, strict=True):
-            crc = _write_rows(array, dataset, crc)
-        self._bias_currents[...] = bias_currents
-        self._state[: len(state)] = np.frombuffer(state, dtype=np.uint8)
+        for array, place in zip(conductances, self._conductances, strict=True):
+            crc = _write_rows(array, place, crc)
+        self._bias_currents.write(bias_currents)
+        self._state.write(np.frombuffer(state, dtype=np.uint8))
         crc = zlib.crc32(state, zlib.crc32(bias_currents.data, crc))
-        self._flush()
-        self._head[()] = np.array((serial, update, len(state), crc, 1), dtype=HEAD)
-        self._flush()
+        self._head.write(np.array((serial, update, len(state), crc, 1), dtype=HEAD))
 
     def checked(
         self, conductances: Sequence[Floats], bias_currents: Floats, state: dict[str, Any]
@@ -97,15 +149,15 @@ class Slot:
         """
         arrays = [np.asanyarray(array) for array in conductances]
         shapes = [array.shape for array in arrays]
-        if shapes != [dataset.shape for dataset in self._conductances]:
+        if shapes != [place.shape for place in self._conductances]:
             raise BadInputError(
                 "checkpoint: expected conductances of shapes "
-                f"{[dataset.shape for dataset in self._conductances]}, got {shapes}"
+                f"{[place.shape for place in self._conductances]}, got {shapes}"
             )
-        for array, dataset in zip(arrays, self._conductances, strict=True):
-            if not np.can_cast(array.dtype, dataset.dtype, "safe"):
+        for array, place in zip(arrays, self._conductances, strict=True):
+            if not np.can_cast(array.dtype, place.dtype, "safe"):
                 raise BadInputError(
-                    f"checkpoint: expected conductances as {dataset.dtype}, got {array.dtype}"
+                    f"checkpoint: expected conductances as {place.dtype}, got {array.dtype}"
                 )
         bias = np.ascontiguousarray(bias_currents, dtype="<f8")
         if bias.shape != self._bias_currents.shape:
@@ -123,62 +175,19 @@ class Slot:
             )
         return arrays, bias, text
 
-    def read(self) -> Checkpoint | None:
-        """Return the checkpoint, or None where the head is invalid or the CRC does not hold."""
-        head = self.head()
-        serial, update, length = (int(head[k]) for k in ("serial", "update", "state_bytes"))
-        if head["valid"] != 1 or not 0 <= length <= STATE_BYTES:
-            return None
-        crc = _crc_of_head(serial, update, length)
-        conductances = []
-        for dataset in self._conductances:
-            array = dataset[...]
-            crc = zlib.crc32(array.data, crc)
-            conductances.append(array.astype(array.dtype.newbyteorder("="), copy=False))
-        bias = self._bias_currents[...]
-        state = self._state[:length].tobytes()
-        if zlib.crc32(state, zlib.crc32(bias.data, crc)) != head["crc"]:
-            return None
-        return Checkpoint(update, conductances, bias.astype(np.float64), json.loads(state))
-
-
-def slots_of(file: h5py.File) -> tuple[Slot, Slot]:
-    """Return both slots of a run file."""
-    return Slot(file["checkpoints/0"]), Slot(file["checkpoints/1"])
-
-
-def newest(slots: Sequence[Slot], path: Path) -> tuple[int, Checkpoint | None]:
-    """Return the index of the newest valid slot and its checkpoint.
-
-    Returns:
-        (-1, None) where no checkpoint was ever completed.
-
-    Raises:
-        RunFileError: where one was, and none is valid.
-    """
-    heads = [slot.head() for slot in slots]
-    marked = [k for k, head in enumerate(heads) if head["valid"]]
-    for k in sorted(marked, key=lambda k: int(heads[k]["serial"]), reverse=True):
-        checkpoint = slots[k].read()
-        if checkpoint is not None:
-            return k, checkpoint
-    if marked:
-        raise RunFileError(f"{path}: no valid checkpoint: the data do not match their checksum")
-    return -1, None
-
 
 def _crc_of_head(serial: int, update: int, state_bytes: int) -> int:
     return zlib.crc32(struct.pack("<qqq", serial, update, state_bytes))
 
 
-def _write_rows(array: Floats, dataset: h5py.Dataset, crc: int) -> int:
+def _write_rows(array: Floats, place: Place, crc: int) -> int:
     """Write an array (n_pre, n_post) of any memory order and return the CRC with it included."""
-    rows, columns = dataset.shape
-    step = max(1, min(rows, BLOCK_BYTES // (columns * dataset.dtype.itemsize)))
-    buffer = np.empty((step, columns), dtype=dataset.dtype)
+    rows, columns = place.shape
+    step = max(1, min(rows, BLOCK_BYTES // (columns * place.dtype.itemsize)))
+    buffer = np.empty((step, columns), dtype=place.dtype)
     for start in range(0, rows, step):
         block = buffer[: min(step, rows - start)]
         block[...] = array[start : start + step]
-        dataset[start : start + step] = block
+        place.write(block, start)
         crc = zlib.crc32(block.data, crc)
     return crc

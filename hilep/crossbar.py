@@ -42,7 +42,8 @@ class Crossbar(ABC):
             bias_currents: amperes (n_free,); None leaves them as they are, zero at first.
 
         Raises:
-            BadInputError: for a wrong shape or a NaN.
+            BadInputError: for a wrong shape or a NaN, or for bias currents other than zero where
+                `network.bias` is not "current".
             LimitError: for a conductance outside the network's window.
         """
 
@@ -50,6 +51,7 @@ class Crossbar(ABC):
     def conductances(self) -> list[Floats]:
         """Return the conductances as last achieved, siemens, one (n_pre, n_post) per layer.
 
+        All lie within the network's window, so that `program` takes them again.
         The arrays may be views of the device's own memory: read them, never write them.
         """
 
@@ -114,7 +116,7 @@ class Crossbar(ABC):
             )
 
     def read_batch(self, volts: ArrayLike, samples: int = 1) -> Reading:
-        """Read the free phase of each image in turn.
+        """Read the free phase of each image in turn; the last one stays clamped.
 
         Args:
             volts: input volts (batch, n_in).
@@ -141,7 +143,7 @@ class Crossbar(ABC):
         """Read the two phases that an update contrasts, image by image.
 
         The inputs stay clamped between the phases of one image: fewest settings, least drift. The
-        nudge is released after each image.
+        nudge is released after each image, and the last image stays clamped.
 
         Args:
             volts: input volts (batch, n_in).

@@ -1,20 +1,19 @@
-"""Files that are whole or absent, one writer at a time, and storage errors in one line."""
+"""HDF5 files that are whole or absent, and storage errors in one line."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
+import io
 import os
 import re
 import secrets
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from hilep.errors import RunFileError, StorageError
+import h5py
 
-_LOCK_OFFSET = 2**62
-"""Where Windows locks a byte: far beyond the data, because its locks refuse reads as well."""
+from hilep.errors import StorageError
 
 
 @contextlib.contextmanager
@@ -74,49 +73,44 @@ def replacing(path: Path) -> Iterator[Path]:
             os.close(descriptor)
 
 
-class WriterLock:
-    """The right to write an existing file, and the means to force it to disk.
+@contextlib.contextmanager
+def new_hdf5(path: Path) -> Iterator[h5py.File]:
+    """Yield an HDF5 file, open for writing, that takes the name `path` when it is whole.
 
-    The lock belongs to the open file, so the system drops it however the process ends. Where the
-    file system has no locks the file is not protected.
+    Its metadata carry checksums, and no flag that a killed reader or writer could leave behind.
 
     Raises:
-        RunFileError: where another writer, in this process or another, holds the file.
-        OSError: where the file cannot be opened for writing.
+        OSError: where it cannot be written; nothing is left then.
+    """
+    with replacing(path) as temporary, _Uncomplaining(temporary, "x+b") as stream:
+        with h5py.File(stream, "w", libver=("v108", "v108")) as file:
+            yield file
+        if stream.failure is not None:
+            raise stream.failure
+
+
+class _Uncomplaining(io.FileIO):
+    """A stream that keeps the first failure to write for later and goes on.
+
+    HDF5 cannot let go of a file that it cannot write: it tries again when each of its objects is
+    closed, and once more when the process ends.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+    failure: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        whole = memoryview(data).cast("B")
+        rest = whole
+        while rest and self.failure is None:
+            try:
+                rest = rest[super().write(rest) :]
+            except OSError as error:
+                self.failure = error
+        return len(whole)
+
+    def truncate(self, size: int | None = None) -> int:
         try:
-            self._lock()
+            return super().truncate(size)
         except OSError as error:
-            if error.errno in (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
-                self.release()
-                raise RunFileError(f"{path}: in use by another writer") from error
-
-    def _lock(self) -> None:
-        if sys.platform == "win32":
-            import msvcrt
-
-            os.lseek(self._descriptor, _LOCK_OFFSET, os.SEEK_SET)
-            msvcrt.locking(self._descriptor, msvcrt.LK_NBLCK, 1)
-        elif not _hdf5_locks():
-            import fcntl
-
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-    def force(self) -> None:
-        """Return when everything written to the file so far is on the disk."""
-        os.fsync(self._descriptor)
-
-    def release(self) -> None:
-        """Let others write the file. Idempotent."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-
-def _hdf5_locks() -> bool:
-    """Return whether the environment makes HDF5 lock, whatever it is told when it opens a file."""
-    # HDF5 would meet our own lock on the same file and refuse it.
-    return os.environ.get("HDF5_USE_FILE_LOCKING", "").upper() in ("TRUE", "1", "BEST_EFFORT")
+            self.failure = self.failure or error
+            return size or 0

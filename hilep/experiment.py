@@ -49,7 +49,8 @@ class Experiment:
         """
         writers: list[Callback] = [Recording(self.run)]
         if self.config.training.keep_reads:
-            writers.append(RawReading(RawReads(self.run.path, self.crossbar.network)))
+            # Reads go first: a checkpoint says that everything before it is kept.
+            writers.insert(0, RawReading(RawReads(self.run.path, self.crossbar.network)))
         with self.run:
             return self.trainer.run((*writers, *callbacks))
 

@@ -44,6 +44,6 @@ def initial_conductances(
         drawn -= reach
         if initial == "absolute-uniform":
             np.abs(drawn, out=drawn)
-        np.clip(drawn, network.g_min_siemens, network.g_max_siemens, out=drawn)
+        np.clip(drawn, *network.window(dtype), out=drawn)
         arrays.append(drawn.T)
     return arrays

@@ -96,7 +96,8 @@ def imbalance(
         polarity: of each node's diode (n,).
 
     Returns:
-        (batch, n), dimensionless; 0 for a node without any current.
+        (batch, n), dimensionless; 0 for a node without any current, and for one that no
+        conductance joins to anything, whose voltage no current law decides.
     """
     through = volts * siemens
     scale = magnitude + np.abs(through)
@@ -105,4 +106,4 @@ def imbalance(
     held = np.minimum(np.abs(through), np.abs(current))
     held = np.maximum(held, np.maximum(-sign * through, -sign * current))
     off = np.where(polarity == 0, np.abs(current), held)
-    return np.divide(off, scale, out=np.zeros_like(off), where=scale > 0)
+    return np.divide(off, scale, out=np.zeros_like(off), where=(scale > 0) & (siemens != 0))

@@ -165,6 +165,25 @@ class Network:
         """Volts of the bias rows, in the order in which they are appended."""
         return np.array([self.bias_v, -self.bias_v][: self.bias_rows], dtype=np.float64)
 
+    def window(self, dtype: type[np.floating]) -> tuple[np.floating, np.floating]:
+        """Return g_min and g_max as `dtype` holds them, never outside the window.
+
+        Raises:
+            BadInputError: for a window so narrow that it holds no number of that precision.
+        """
+        low, high = dtype(self.g_min_siemens), dtype(self.g_max_siemens)
+        # As Python floats: numpy would first round the bound to the other side's precision.
+        if float(low) < self.g_min_siemens:
+            low = np.nextafter(low, dtype(math.inf))
+        if float(high) > self.g_max_siemens:
+            high = np.nextafter(high, dtype(0))
+        if low > high:
+            raise BadInputError(
+                f"network.g_min_siemens, g_max_siemens: no {np.dtype(dtype).name} number lies "
+                f"between {self.g_min_siemens} and {self.g_max_siemens}"
+            )
+        return low, high
+
     def with_bias_rows(self, volts: NDArray[np.floating]) -> NDArray[np.floating]:
         """Append the bias rows' volts to a layer's volts (..., n_pre); no copy without rows."""
         if not self.bias_rows:

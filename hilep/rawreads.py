@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from hilep.durable import replacing, storing
+from hilep.durable import new_hdf5, storing
 from hilep.errors import BadInputError, RunFileError
 from hilep.network import Network
 from hilep.reading import Contrast, Reading
@@ -115,8 +115,7 @@ class RawReads:
         path = self.folder / f"{self._number:06d}.h5"
         with (
             storing(f"raw reads {path}", "; earlier segments are kept"),
-            replacing(path) as temporary,
-            h5py.File(temporary, "x", libver=("v108", "v108"), locking=False) as file,
+            new_hdf5(path) as file,
         ):
             file.attrs["format"] = FORMAT
             file.attrs["format_version"] = FORMAT_VERSION
@@ -184,7 +183,7 @@ def _segments(folder: Path) -> list[Path]:
 
 
 def _run_id(run_path: Path) -> str:
-    with opened(run_path, "r") as file, reading(run_path):
+    with opened(run_path) as file, reading(run_path):
         return str(file.attrs["run_id"])
 
 

@@ -1,7 +1,7 @@
 """Run files: one HDF5 file per training run that opens and resumes after `kill -9` at any moment.
 
-Everything is preallocated, so a run changes no metadata: rows and checkpoints overwrite bytes in
-place. `docs/run-files.md` is the schema.
+HDF5 writes the file once, at its final size. From then on rows and checkpoints overwrite bytes in
+place, and HDF5 only reads. `docs/run-files.md` is the schema.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import h5py
 import numpy as np
 
 from hilep.arrays import Floats
-from hilep.checkpoint import Checkpoint, newest, slots_of
+from hilep.checkpoint import SLOTS, Checkpoint, SlotWriter, newest
 from hilep.config import Config
-from hilep.durable import WriterLock, reason, replacing, storing
+from hilep.durable import new_hdf5, reason, storing
 from hilep.errors import BadInputError, RunFileError, StorageError
+from hilep.inplace import InPlaceFile, Place
 from hilep.network import Network
 from hilep.runlayout import RESULTS, VERDICT_BYTES, lay_out, opened, reading, text_of
 from hilep.runrecord import RunRecord, read_run
-from hilep.runtables import COLUMNS, Table
+from hilep.runtables import COLUMNS, TableWriter
 
 __all__ = ["Checkpoint", "RunFile", "RunRecord", "read_run"]
 
@@ -42,18 +42,20 @@ class RunFile:
     path: Path
     config: Config
 
-    def __init__(self, path: Path, file: h5py.File, lock: WriterLock) -> None:
+    def __init__(self, path: Path, target: InPlaceFile) -> None:
         self.path = path
-        self._file = file
-        self._lock = lock
+        self._target = target
         self._failure: StorageError | None = None
-        with reading(path):
+        with opened(path) as file, reading(path):
             self.config = Config.from_json(text_of(file["config"]))
-            self._slots = slots_of(file)
-            self._serial = max(int(slot.head()["serial"]) for slot in self._slots)
-            self._newest, self._latest_update = -1, -1
-            self._tables = {name: Table(file[name], self.config.training) for name in COLUMNS}
-            self._result = dict(file["result"].items())
+            found = newest(file, path)
+            self._slot, self._serial = found.slot, found.serial
+            self._saved = -1 if found.checkpoint is None else found.checkpoint.update
+            self._slots = [SlotWriter(file[f"checkpoints/{k}"], target) for k in range(SLOTS)]
+            self._tables = {
+                name: TableWriter(file[name], self.config.training, target) for name in COLUMNS
+            }
+            self._result = {name: Place(item, target) for name, item in file["result"].items()}
 
     @classmethod
     def create(
@@ -91,11 +93,8 @@ class RunFile:
             )
         with storing(f"run file {path}"):
             if path.exists():
-                WriterLock(path).release()
-            with (
-                replacing(path) as temporary,
-                h5py.File(temporary, "x", libver=("v108", "v108"), locking=False) as file,
-            ):
+                InPlaceFile(path).close()
+            with new_hdf5(path) as file:
                 lay_out(file, config, network, np.dtype(dtype), provenance)
         return cls._open(path)
 
@@ -113,9 +112,6 @@ class RunFile:
         """
         run = cls._open(Path(path))
         try:
-            with reading(run.path):
-                run._newest, checkpoint = newest(run._slots, run.path)
-            run._latest_update = -1 if checkpoint is None else checkpoint.update
             run._forget()
         except BaseException:
             run.close()
@@ -125,21 +121,18 @@ class RunFile:
     @classmethod
     def _open(cls, path: Path) -> RunFile:
         # Looked at before it is locked, so that what is not a run file says so first.
-        opened(path, "r").close()
+        with opened(path):
+            pass
         with storing(f"run file {path}"):
-            lock = WriterLock(path)
-        file = None
+            target = InPlaceFile(path)
         try:
-            file = opened(path, "r+")
-            return cls(path, file, lock)
+            return cls(path, target)
         except BaseException:
-            if file is not None:
-                file.close()
-            lock.release()
+            target.close()
             raise
 
     def record(self, update: int, loss: float, error: float, rate: float) -> None:
-        """Write one row of the training curve. Rows due at a checkpoint come before it.
+        """Write one row of the training curve. What is due at an update goes before its checkpoint.
 
         Args:
             update: updates done: a multiple of `logged_every`, or all of them.
@@ -195,13 +188,12 @@ class RunFile:
                 not JSON or too large.
             StorageError: where it cannot be written; the newer checkpoint is kept.
         """
-        slot = 1 - self._newest if self._newest >= 0 else 0
+        slot = (self._slot + 1) % SLOTS
         checked = self._slots[slot].checked(conductances, bias_currents, state)
         with self._writing():
             self._slots[slot].write(self._serial + 1, update, checked)
-            self._lock.force()
-        self._serial += 1
-        self._newest, self._latest_update = slot, update
+            self._target.force()
+        self._slot, self._serial, self._saved = slot, self._serial + 1, update
 
     def latest(self) -> Checkpoint | None:
         """Return the newest valid checkpoint, or None before the first.
@@ -209,8 +201,8 @@ class RunFile:
         Raises:
             RunFileError: where checkpoints were saved and none is valid.
         """
-        with reading(self.path):
-            return newest(self._slots, self.path)[1]
+        with opened(self.path) as file, reading(self.path):
+            return newest(file, self.path).checkpoint
 
     def finish(self, verdict: str, results: Mapping[str, float]) -> None:
         """Write how the run ended.
@@ -232,17 +224,14 @@ class RunFile:
             text = text[: VERDICT_BYTES - len(mark)].decode("utf-8", "ignore").encode() + mark
         with self._writing():
             self._write_result(text, results)
-            self._result["finished"][()] = 1
-            self._file.flush()
-            self._lock.force()
+            self._result["finished"].write(1)
+            self._target.force()
 
     def _write_result(self, verdict: bytes, results: Mapping[str, float]) -> None:
-        self._result["finished"][()] = 0
-        self._file.flush()
-        self._result["verdict"][()] = verdict
+        self._result["finished"].write(0)
+        self._result["verdict"].write(verdict)
         for name in RESULTS:
-            self._result[name][()] = results.get(name, np.nan)
-        self._file.flush()
+            self._result[name].write(results.get(name, np.nan))
 
     def _row(self, table: str, update: int, values: Mapping[str, float]) -> None:
         row = self._tables[table].row_of(update)
@@ -253,8 +242,8 @@ class RunFile:
         """Empty the rows later than the checkpoint, and the verdict of an unfinished run."""
         with self._writing():
             for table in self._tables.values():
-                table.empty_after(self._latest_update)
-            if self._latest_update < self.config.training.updates:
+                table.empty_after(self._saved)
+            if self._saved < self.config.training.updates:
                 self._write_result(b"", {})
 
     @contextlib.contextmanager
@@ -262,8 +251,8 @@ class RunFile:
         if self._failure is not None:
             raise self._failure
         kept = ""
-        if self._latest_update >= 0:
-            kept = f"; what was saved at update {self._latest_update} is kept"
+        if self._saved >= 0:
+            kept = f"; what was saved at update {self._saved} is kept"
         try:
             with storing(f"run file {self.path}", kept):
                 yield
@@ -278,15 +267,12 @@ class RunFile:
             StorageError: where the last bytes cannot be written and no write has failed before.
         """
         try:
-            self._file.close()
-        except (OSError, RuntimeError) as error:
+            self._target.close()
+        except OSError as error:
             if self._failure is None:
-                self._failure = StorageError(
+                raise StorageError(
                     f"run file {self.path}: cannot be closed: {reason(error)}"
-                )
-                raise self._failure from error
-        finally:
-            self._lock.release()
+                ) from error
 
     def __enter__(self) -> RunFile:
         return self

@@ -11,12 +11,12 @@ import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import h5py
 import numpy as np
 
-from hilep.checkpoint import HEAD, STATE_BYTES
+from hilep.checkpoint import EMPTY_HEAD, HEAD, SLOTS, STATE_BYTES
 from hilep.config import Config
 from hilep.durable import reason
 from hilep.errors import BadInputError, RunFileError
@@ -74,10 +74,10 @@ def lay_out(
             kind, fill = ("<i8", -1) if column == "classes" else ("<f8", np.nan)
             _whole(table, column, rows, kind, fill, unit=unit, description=description)
 
-    for slot in ("0", "1"):
+    for slot in range(SLOTS):
         group = file.create_group(f"checkpoints/{slot}")
         _whole(
-            group, "head", (), HEAD, np.array((-1, -1, 0, 0, 0), dtype=HEAD),
+            group, "head", (), HEAD, EMPTY_HEAD,
             description="the valid slot with the greater serial is the newest",
         )  # fmt: skip
         for layer, shape in enumerate(network.shapes):
@@ -171,8 +171,9 @@ def reading(path: Path) -> Iterator[None]:
         raise RunFileError(f"{path}: damaged run file: {reason(error)}") from error
 
 
-def opened(path: Path, mode: Literal["r", "r+"]) -> h5py.File:
-    """Open a run file of this version; "r" works while a writer is live.
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """Open a run file of this version for reading, also while a writer is live.
 
     Raises:
         RunFileError: where there is none, or it is something else, truncated or damaged.
@@ -180,31 +181,26 @@ def opened(path: Path, mode: Literal["r", "r+"]) -> h5py.File:
     if path.is_dir():
         raise RunFileError(f"{path}: a folder, not a run file")
     try:
-        with path.open("rb") as stream:
-            signature = stream.read(len(_SIGNATURE))
+        stream = path.open("rb")
     except FileNotFoundError as error:
         raise RunFileError(f"{path}: no such file") from error
     except OSError as error:
         raise RunFileError(f"{path}: cannot be read: {reason(error)}") from error
-    if signature != _SIGNATURE:
-        raise RunFileError(f"{path}: not an HDF5 file, so not a run file")
-    try:
-        file = h5py.File(path, mode, locking=False)
-    except Exception as error:
-        if "truncated file" in str(error):
-            raise RunFileError(
-                f"{path}: truncated: {path.stat().st_size} bytes are not all of it"
-            ) from error
-        if isinstance(error, BlockingIOError):
-            raise RunFileError(f"{path}: in use by another writer") from error
-        raise RunFileError(f"{path}: damaged HDF5 file: {reason(error)}") from error
-    try:
-        with reading(path):
-            _check(path, file)
-    except BaseException:
-        file.close()
-        raise
-    return file
+    with stream:
+        if stream.read(len(_SIGNATURE)) != _SIGNATURE:
+            raise RunFileError(f"{path}: not an HDF5 file, so not a run file")
+        try:
+            # Through a stream HDF5 takes no lock, whatever the environment says, and shares no
+            # buffers with another reader in this process.
+            file = h5py.File(stream, "r")
+        except Exception as error:
+            if "truncated file" in str(error):
+                raise RunFileError(f"{path}: truncated: the end of the file is missing") from error
+            raise RunFileError(f"{path}: damaged HDF5 file: {reason(error)}") from error
+        with file:
+            with reading(path):
+                _check(path, file)
+            yield file
 
 
 def _check(path: Path, file: h5py.File) -> None:

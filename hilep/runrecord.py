@@ -11,11 +11,11 @@ from typing import Any
 import h5py
 
 from hilep.arrays import Doubles
-from hilep.checkpoint import Checkpoint, newest, slots_of
+from hilep.checkpoint import Checkpoint, newest
 from hilep.config import Config
 from hilep.errors import RunFileError
 from hilep.runlayout import RESULTS, opened, reading, text_of
-from hilep.runtables import Integers, Table
+from hilep.runtables import Integers, read_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def read_run(path: Path) -> RunRecord:
             or damaged, or whose checkpoints are all invalid.
     """
     path = Path(path)
-    with opened(path, "r") as file, reading(path):
+    with opened(path) as file, reading(path):
         config = Config.from_json(text_of(file["config"]))
         result = file["result"]
         finished = bool(result["finished"][()])
@@ -102,8 +102,8 @@ def read_run(path: Path) -> RunRecord:
             hilep_version=str(file.attrs["hilep_version"]),
             config=config,
             provenance=json.loads(text_of(file["provenance"])),
-            curve=TrainingCurve(**Table(file["curve"], config.training).read()),
-            evaluations=Evaluations(**Table(file["evaluations"], config.training).read()),
+            curve=TrainingCurve(**read_table(file["curve"], config.training)),
+            evaluations=Evaluations(**read_table(file["evaluations"], config.training)),
             checkpoint=_checkpoint(file, path),
             verdict=text_of(result["verdict"]) if finished else None,
             results={name: value for name, value in results.items() if not math.isnan(value)},
@@ -114,7 +114,7 @@ def _checkpoint(file: h5py.File, path: Path) -> Checkpoint | None:
     """Return the newest checkpoint; a live writer may overtake a slow reader, so look again."""
     for _ in range(2):
         try:
-            return newest(slots_of(file), path)[1]
+            return newest(file, path).checkpoint
         except RunFileError:
             continue
-    return newest(slots_of(file), path)[1]
+    return newest(file, path).checkpoint

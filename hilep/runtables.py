@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hilep.config import TrainingSection
 from hilep.errors import BadInputError
+from hilep.inplace import InPlaceFile, Place
 
 Integers: TypeAlias = NDArray[np.int64]
 
@@ -45,20 +46,28 @@ def due(table: str, training: TrainingSection) -> Integers:
     return np.minimum(rows * every, training.updates)
 
 
-class Table:
-    """One table of an open run file.
+def read_table(group: h5py.Group, training: TrainingSection) -> dict[str, NDArray[Any]]:
+    """Return `update` and the other columns at the rows that are there."""
+    name = group.name.strip("/")
+    update = group["update"][...]
+    there = update == due(name, training)
+    return {column: group[column][...][there] for column in ("update", *COLUMNS[name])}
+
+
+class TableWriter:
+    """Writes one table of a run file.
 
     Args:
         group: its group, whose name is one of `COLUMNS`.
         training: says which updates are due.
+        target: the file.
     """
 
-    def __init__(self, group: h5py.Group, training: TrainingSection) -> None:
+    def __init__(self, group: h5py.Group, training: TrainingSection, target: InPlaceFile) -> None:
         self._name = group.name.strip("/")
-        self._flush = group.file.flush
         self._due = due(self._name, training)
-        self._update = group["update"]
-        self._columns = {name: group[name] for name in COLUMNS[self._name]}
+        self._update = Place(group["update"], target)
+        self._columns = {name: Place(group[name], target) for name in COLUMNS[self._name]}
 
     def row_of(self, update: int) -> int:
         """Return the row of an update.
@@ -77,25 +86,11 @@ class Table:
     def write(self, row: int, values: Mapping[str, float]) -> None:
         """Write one row, its update last."""
         for name, value in values.items():
-            self._columns[name][row] = value
-        self._flush()
-        self._update[row] = self._due[row]
-        self._flush()
+            self._columns[name].write(value, row)
+        self._update.write(self._due[row], row)
 
     def empty_after(self, update: int) -> None:
         """Set the rows due after `update` back to their fill, their update first."""
         start = int(np.searchsorted(self._due, update, side="right"))
-        self._update[start:] = -1
-        self._flush()
-        for column in self._columns.values():
-            column[start:] = column.fillvalue
-        self._flush()
-
-    def read(self) -> dict[str, NDArray[Any]]:
-        """Return `update` and the columns at the rows that are there."""
-        update = self._update[...]
-        there = update == self._due
-        return {
-            "update": update[there],
-            **{name: column[...][there] for name, column in self._columns.items()},
-        }
+        for place in (self._update, *self._columns.values()):
+            place.write(np.full(self._due.size - start, place.fill), start)

@@ -33,7 +33,7 @@ class FastSolver:
         polarity = network.polarity
         self._low = np.where(polarity > 0, 0.0, -np.inf)
         self._high = np.where(polarity < 0, 0.0, np.inf)
-        self._window = (self.dtype.type(network.g_min_siemens), self._highest(network))
+        self._window = network.window(dtype)
         self._open = (self.dtype.type(-np.inf), self.dtype.type(np.inf))
         self._empty = np.zeros(0, self.dtype)
         self._unchanged = LayerUpdate(
@@ -50,13 +50,6 @@ class FastSolver:
         self._mirrored = False
         self._drive: Doubles = np.zeros((0, network.layers[1]))
 
-    def _highest(self, network: Network) -> np.floating:
-        # The window's upper end, rounded down where the precision cannot hold it.
-        highest = self.dtype.type(network.g_max_siemens)
-        if highest > network.g_max_siemens:
-            highest = np.nextafter(highest, self.dtype.type(0))
-        return highest
-
     @property
     def conductances(self) -> list[Floats]:
         """Siemens, one view (n_pre, n_post) per layer."""
@@ -65,7 +58,8 @@ class FastSolver:
     def load(self, conductances: list[Floats]) -> None:
         """Take over conductances in siemens, one (n_pre, n_post) per layer."""
         for own, new in zip(self._held, conductances, strict=True):
-            own[:] = new.T
+            # Clipped, because rounding to this precision may leave the window.
+            np.clip(new.T.astype(self.dtype, copy=False), *self._window, out=own)
         self._clamped = self._clamped[:0]
         for layer in range(1, len(self._held)):
             self._pass_between(layer, None, clip=False)
@@ -196,7 +190,7 @@ class FastSolver:
         off = kirchhoff.imbalance(volts, siemens, inflow, magnitude, network.polarity)
         if pull.clamped is not None:
             off[:, out] = 0.0
-        return float(off.max())
+        return float(off.max(initial=0.0))
 
 
 def _mirrored(volts: Floats) -> bool:

@@ -164,6 +164,7 @@ class SimulatedCrossbar(Crossbar):
             chunk = inputs[start : start + rows]
             free = self._settled(self.solver.glance(chunk), None, None)
             readings.append(self._reading(free, count, "evaluation", chunk, "mean"))
+        self._hold(inputs)
         return Reading(np.concatenate([reading.mean for reading in readings]), count)
 
     def free_and_nudged(
@@ -213,6 +214,7 @@ class SimulatedCrossbar(Crossbar):
                 yield from pairs
                 self.noise.restore(now)
 
+        self._hold(inputs)
         amps = pull.amps if nudging.kind == "current" else None
         return Contrast(inputs, first, second, free_outputs, amps, blocks)
 
@@ -271,6 +273,12 @@ class SimulatedCrossbar(Crossbar):
             for row in inputs:
                 within_limit(row, limit, "clamp", "V")
         return inputs
+
+    def _hold(self, inputs: Floats) -> None:
+        """Be where image by image would have led: the last one clamped, without a nudge."""
+        if inputs.shape[0]:
+            self._inputs = inputs[-1:].copy()
+            self._pull = self._drive = self._volts = None
 
     def _set_pull(self, pull: Pull | None) -> None:
         self._require_programmed("nudge")

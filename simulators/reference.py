@@ -27,11 +27,13 @@ class ReferenceSolver:
         self.network = network
         self.conductances: list[Floats] = [np.zeros(shape, dtype) for shape in network.shapes]
         self.bias_currents: Doubles = np.zeros(network.free_nodes)
+        self._window = network.window(dtype)
 
     def load(self, conductances: list[Floats]) -> None:
         """Take over conductances in siemens, one (n_pre, n_post) per layer."""
         for own, new in zip(self.conductances, conductances, strict=True):
-            own[:] = new
+            # Clipped, because rounding to this precision may leave the window.
+            np.clip(new.astype(own.dtype), *self._window, out=own)
 
     def relax(self, drive: Drive, volts: Doubles, pull: Pull, sweeps: int) -> None:
         """Sweep all layers, first to last: each free node takes the mean of its neighbours.
@@ -82,7 +84,7 @@ class ReferenceSolver:
             spring_siemens=np.inf if pull.clamped is not None else pull.siemens,
             targets=pull.targets,
         )
-        return float(off.max())
+        return float(off.max(initial=0.0))
 
     def output_siemens(self) -> Doubles:
         """Return each output's total conductance (n_out,)."""
@@ -93,7 +95,7 @@ class ReferenceSolver:
         for g, layer in zip(self.conductances, update.layers, strict=True):
             g += layer.dense().astype(g.dtype)
             if clip:
-                np.clip(g, self.network.g_min_siemens, self.network.g_max_siemens, out=g)
+                np.clip(g, *self._window, out=g)
         if update.bias_currents is not None:
             self.bias_currents += update.bias_currents
 

@@ -109,6 +109,14 @@ def rows_are_made(record):
     )
 
 
+def written(path, last=12, updates=30):
+    """A run file with everything up to update `last` in it, closed."""
+    with create(path, config_of(updates)) as run:
+        for update in range(last + 1):
+            step(run, update)
+    return path
+
+
 def _endless(path):
     print("ready", flush=True)
     with create(path, config_of(20000)) as run:
