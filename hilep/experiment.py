@@ -15,7 +15,7 @@ from hilep.errors import RunFileError
 from hilep.initial import initial_conductances
 from hilep.provenance import provenance
 from hilep.rawreads import RawReads
-from hilep.runfile import RunFile
+from hilep.runfile import RunFile, read_run
 from hilep.trainer import Outcome, Trainer
 
 
@@ -95,7 +95,7 @@ def resume(path: Path, config: Config | None = None) -> Experiment:
         if config is not None:
             _same(config, run.config, path)
         crossbar, dataset, trainer = _assembled(run.config)
-        recorded = run.provenance["device"].get("data_sha256")
+        recorded = read_run(path).provenance["device"].get("data_sha256")
         if recorded != dataset.fingerprint:
             raise RunFileError(
                 f"{path}: trained on other data: data.name = {run.config.data.name!r} has "

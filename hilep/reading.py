@@ -115,6 +115,11 @@ class LayerUpdate:
     row: Floats | None = None
     column: Floats | None = None
 
+    @classmethod
+    def zero(cls, shape: tuple[int, int]) -> LayerUpdate:
+        """Return no change of a layer with `shape` (n_pre, n_post)."""
+        return cls(np.zeros((0, shape[0])), np.zeros((0, shape[1])))
+
     def dense(self) -> NDArray[np.float64]:
         """Return dg, siemens (n_pre, n_post), in float64."""
         dg = self.left.astype(np.float64).T @ self.right.astype(np.float64)

@@ -100,16 +100,7 @@ class LearningRule:
         if self.reduction == "mean":
             weight /= contrast.inputs.shape[0]
         if self.estimator == "mean-of-squares":
-            total = contrast.first.count
-            for first, second in contrast.sample_blocks():
-                assert first.volts is not None
-                assert second.volts is not None
-                yield self._update(
-                    contrast.inputs,
-                    (_flat(first.volts), _flat(second.volts)),
-                    (_samples(first.clamped), _samples(second.clamped)),
-                    weight / total,
-                )
+            yield from self._sample_blocks(contrast, weight / contrast.first.count)
             return
         first, second = contrast.first, contrast.second
         excess = None
@@ -125,6 +116,40 @@ class LearningRule:
             weight,
             excess,
         )
+
+    def _sample_blocks(self, contrast: Contrast, weight: float) -> Iterator[Update]:
+        """Yield the update from every sample, block by block.
+
+        Where inputs are known the first layer's factors of all blocks share their left side, so
+        they are summed and come once, in the last block: one pass over the largest array.
+        """
+        shapes = self.network.shapes
+        summed: LayerUpdate | None = None
+        for first, second in contrast.sample_blocks():
+            assert first.volts is not None
+            assert second.volts is not None
+            update = self._update(
+                contrast.inputs,
+                (_flat(first.volts), _flat(second.volts)),
+                (_samples(first.clamped), _samples(second.clamped)),
+                weight,
+            )
+            if first.clamped is None:
+                layer = update.layers[0]
+                assert layer.column is not None
+                if summed is None:
+                    summed = layer
+                else:
+                    assert summed.column is not None
+                    summed = LayerUpdate(
+                        layer.left, summed.right + layer.right, None, summed.column + layer.column
+                    )
+                update = Update(
+                    (LayerUpdate.zero(shapes[0]), *update.layers[1:]), update.bias_currents
+                )
+            yield update
+        if summed is not None:
+            yield Update((summed, *(LayerUpdate.zero(shape) for shape in shapes[1:])))
 
     def _update(
         self,

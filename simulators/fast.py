@@ -83,6 +83,8 @@ class FastSolver:
             self._pass_between(layer, update.layers[layer], clip)
         if update.bias_currents is not None:
             self.bias_currents += update.bias_currents
+        if not clip and update.layers[0].left.shape[0] == 0:
+            return
         self._pass_inputs(update.layers[0], next_inputs, self._window if clip else self._open)
 
     def _factors(self, update: LayerUpdate) -> tuple[Floats, Floats, Floats, Floats]:

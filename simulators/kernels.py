@@ -148,7 +148,7 @@ def row_sum(row):  # type: ignore[no-untyped-def]
 def update_row(  # type: ignore[no-untyped-def]
     row, j, left, right, shift_pre, shift_post, mirrored, low, high
 ):
-    """Add a low-rank update to row j and clip it; rank 0 leaves it as it is."""
+    """Add a low-rank update to row j and clip it to the window."""
     rank = left.shape[0]
     if mirrored:
         update_row_mirrored(
@@ -171,6 +171,8 @@ def update_row(  # type: ignore[no-untyped-def]
             add_one(row, left[r], right[r, j])
             r += 1
         clip_row(row, low, high)
+    elif low > -np.inf or high < np.inf:
+        clip_row(row, low, high)
 
 
 @_compiled
@@ -182,7 +184,7 @@ def input_pass(  # type: ignore[no-untyped-def]
 
     Args:
         g: siemens (n_post, n_pre), changed in place.
-        left, right: factors (rank, n_pre) and (rank, n_post); rank 0 leaves g as it is.
+        left, right: factors (rank, n_pre) and (rank, n_post); with rank 0 nothing is added.
         shift_pre: (n_pre,) or length 0 for none.
         shift_post: (n_post,).
         mirrored: the rank is 4, `shift_pre` is empty, and the second half of `left` is the
