@@ -1,7 +1,8 @@
-"""Array types, and the one check that every verb makes of an array it is given."""
+"""Array types, and the checks that every verb makes of what it is given."""
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -36,7 +37,21 @@ def checked(values: ArrayLike, shape: tuple[int | None, ...], what: str) -> Floa
     if not matches:
         expected = tuple("any" if n is None else n for n in shape)
         raise BadInputError(f"{what}: expected shape {expected}, got {array.shape}")
-    if not np.isfinite(array).all():
+    # The sum is finite unless an entry is not, or it overflows; only then look at each.
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = float(np.add.reduce(array, axis=None))
+    if not math.isfinite(total) and not np.isfinite(array).all():
         where = tuple(int(k) for k in np.argwhere(~np.isfinite(array))[0])
         raise BadInputError(f"{what}: entry {where} is {array[where]}, expected finite numbers")
     return array
+
+
+def checked_count(samples: Any) -> int:
+    """Return `samples` as a count of reads.
+
+    Raises:
+        BadInputError: unless it is a whole number of at least 1; a bool is none.
+    """
+    if isinstance(samples, bool) or not isinstance(samples, (int, np.integer)) or samples < 1:
+        raise BadInputError(f"reads: expected a whole number >= 1, got {samples!r}")
+    return int(samples)

@@ -32,8 +32,10 @@ def _per_layer(value: Any) -> Any:
     return value if isinstance(value, (list, tuple)) else [value]
 
 
+Count = Annotated[int, Field(ge=1, le=2**53)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_TYPES = {kind.__name__ for kind in (bool, int, float, str, list, dict)}
 PerLayer = Annotated[list[NotNegative], BeforeValidator(_per_layer), Field(min_length=1)]
 
 
@@ -51,7 +53,7 @@ class DataSection(Section):
     cache: str | None = None
     gamma_v: Positive = 50.0
     doubled: bool = True
-    downsample: Annotated[int, Field(ge=1)] = 1
+    downsample: Count = 1
     target_v: Positive = 1.0
     target_off_v: Annotated[float, Field(allow_inf_nan=False)] = 0.0
     validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1
@@ -62,7 +64,7 @@ class DataSection(Section):
 class NetworkSection(Section):
     """`[network]`: see `hilep.network.Network` and `hilep.initial`."""
 
-    layers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2)] = [128, 256, 10]
+    layers: Annotated[list[Annotated[int, Field(ge=1, le=2**31)]], Field(min_length=2)] = [128, 256, 10]
     diodes: str | list[str | list[int]] = "split"
     bias: Bias = "current"
     bias_v: Positive = 1.0
@@ -103,8 +105,8 @@ class DeviceSection(BaseModel):
 class TrainingSection(Section):
     """`[training]`: the rule, how often it is applied, and what is recorded meanwhile."""
 
-    updates: Annotated[int, Field(ge=1)] = 12000
-    batch_size: Annotated[int, Field(ge=1)] = 4
+    updates: Count = 12000
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 4
     beta_siemens: Positive = 1.0
     eta: PerLayer = [2e-2]
     eta_bias: PerLayer | None = None
@@ -112,18 +114,18 @@ class TrainingSection(Section):
     nudging: NudgeKind = "current"
     loss: Loss = "mean"
     reduction: Reduction = "sum"
-    reads: Annotated[int, Field(ge=1)] = 1
+    reads: Count = 1
     estimator: Estimator = "square-of-means"
     schedule: ScheduleKind = "cosine"
     schedule_end: NotNegative = 0.0
     schedule_steps: list[Annotated[float, Field(gt=0, lt=1)]] = [0.5, 0.75]
     schedule_factor: Positive = 0.1
-    relaxation_sweeps: Annotated[int, Field(ge=1)] | None = None
+    relaxation_sweeps: Count | None = None
     relaxation_tolerance: Annotated[float, Field(gt=0, lt=1)] | None = None
     seed: Annotated[int, Field(ge=0)] = 0
-    log_every: Annotated[int, Field(ge=1)] | None = None
-    evaluate_every: Annotated[int, Field(ge=1)] | None = None
-    evaluation_reads: Annotated[int, Field(ge=1)] = 1
+    log_every: Count | None = None
+    evaluate_every: Count | None = None
+    evaluation_reads: Count = 1
     checkpoint_seconds: NotNegative = 10.0
     keep_reads: bool = False
 
@@ -215,28 +217,35 @@ def load(path: Path | None, overrides: Iterable[str] = ()) -> Config:
         ConfigError: one line with file, key and what was expected.
     """
     tables: dict[str, Any] = {}
-    source = "defaults" if path is None else str(path)
+    overrides = list(overrides)
+    source = " with ".join([str(path)] * (path is not None) + ["--set"] * bool(overrides))
     if path is not None:
         try:
-            tables = tomllib.loads(path.read_text(encoding="utf-8"))
+            tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"{path}: not TOML: {error}") from error
     for override in overrides:
         key, equals, text = override.partition("=")
         section, dot, name = key.strip().partition(".")
         if not (equals and dot and section and name):
             raise ConfigError(f"--set {override}: expected section.key=value")
-        try:
-            value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            value = text.strip()
+        value = _read(text)
         table = tables.setdefault(section, {})
         if not isinstance(table, dict):
             raise ConfigError(f"--set {override}: {section} is not a section")
         table[name] = value
     return validated(tables, source)
+
+
+def _read(text: str) -> Any:
+    """Return the one TOML value in `text`, or else the text."""
+    try:
+        table = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        return text.strip()
+    return table["value"] if len(table) == 1 else text.strip()
 
 
 def validated(tables: dict[str, Any], source: str) -> Config:
@@ -254,13 +263,17 @@ def validated(tables: dict[str, Any], source: str) -> Config:
 def first_error(error: ValidationError, section: str = "") -> str:
     """Return pydantic's first complaint as one line: key, what was wrong, what was given."""
     details = error.errors()[0]
-    # Branches of a union put their type's name in the location; keys and indices are enough.
-    location: Sequence[int | str] = [
-        part for part in details["loc"] if isinstance(part, int) or part.isidentifier()
-    ]
-    key = ".".join(str(part) for part in ([section] if section else []) + list(location))
+    location: Sequence[int | str] = [section, *details["loc"]] if section else details["loc"]
     if details["type"] == "extra_forbidden":
-        return f"{key}: unknown key"
+        return f"{'.'.join(map(str, location))}: unknown key"
+    # Branches of a union put their type's name in the location; keys and indices are enough.
+    key = ".".join(
+        str(part)
+        for part in location
+        if isinstance(part, int) or (part.isidentifier() and part not in _TYPES)
+    )
+    if details["type"] == "model_type":
+        return f"{key}: expected a section, got {details['input']!r:.60}"
     message = details["msg"].removeprefix("Value error, ")
     if details["type"] == "value_error":
         return message if message.startswith(key) else f"{key}: {message}"

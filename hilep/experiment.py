@@ -14,7 +14,7 @@ from hilep.crossbar import Crossbar
 from hilep.errors import RunFileError
 from hilep.initial import initial_conductances
 from hilep.provenance import provenance
-from hilep.rawreads import RawReads
+from hilep.rawreads import RawReads, reads_folder
 from hilep.runfile import RunFile, read_run
 from hilep.trainer import Outcome, Trainer
 
@@ -47,11 +47,11 @@ class Experiment:
         Args:
             callbacks: called after the run file has been written.
         """
-        writers: list[Callback] = [Recording(self.run)]
-        if self.config.training.keep_reads:
-            # Reads go first: a checkpoint says that everything before it is kept.
-            writers.insert(0, RawReading(RawReads(self.run.path, self.crossbar.network)))
         with self.run:
+            writers: list[Callback] = [Recording(self.run)]
+            if self.config.training.keep_reads:
+                # Reads go first: a checkpoint says that everything before it is kept.
+                writers.insert(0, RawReading(RawReads(self.run.path, self.crossbar.network)))
             return self.trainer.run((*writers, *callbacks))
 
 
@@ -66,8 +66,17 @@ def prepare(config: Config, path: Path, overwrite: bool = False) -> Experiment:
     Raises:
         HilepError: for anything wrong with configuration, data, device or file.
     """
-    crossbar, dataset, trainer = _assembled(config)
+    # Before the data, which may take a download.
+    crossbar = backends.crossbar(config, config.network.network())
+    dataset = data.load(config.data)
+    trainer = Trainer(crossbar, dataset, config.training)
     _begin(crossbar, config)
+    trainer.rehearse()
+    if config.training.keep_reads and any(reads_folder(path).glob("*.h5")):
+        raise RunFileError(
+            f"{reads_folder(path)}: holds reads of another run; move it away, or give another "
+            "name with --out"
+        )
     run = RunFile.create(
         path,
         config=config,
@@ -90,17 +99,21 @@ def resume(path: Path, config: Config | None = None) -> Experiment:
         RunFileError: where the file is not a run, holds no checkpoint that is whole, or belongs to
             another configuration or other data.
     """
+    # What is refused is refused before `RunFile.resume` empties the rows after the checkpoint.
+    record = read_run(path)
+    if config is not None:
+        _same(config, record.config, path)
+    dataset = data.load(record.config.data)
+    recorded = str(record.provenance["device"].get("data_sha256"))
+    if recorded != dataset.fingerprint:
+        raise RunFileError(
+            f"{path}: trained on other data: data.name = {record.config.data.name!r} has "
+            f"SHA-256 {dataset.fingerprint[:12]}..., the run began with {recorded[:12]}..."
+        )
     run = RunFile.resume(path)
     try:
-        if config is not None:
-            _same(config, run.config, path)
-        crossbar, dataset, trainer = _assembled(run.config)
-        recorded = read_run(path).provenance["device"].get("data_sha256")
-        if recorded != dataset.fingerprint:
-            raise RunFileError(
-                f"{path}: trained on other data: data.name = {run.config.data.name!r} has "
-                f"SHA-256 {dataset.fingerprint[:12]}..., the run began with {recorded[:12]}..."
-            )
+        crossbar = backends.crossbar(run.config, run.config.network.network())
+        trainer = Trainer(crossbar, dataset, run.config.training)
         checkpoint = run.latest()
         if checkpoint is None:
             _begin(crossbar, run.config)
@@ -114,27 +127,20 @@ def resume(path: Path, config: Config | None = None) -> Experiment:
     return Experiment(run.config, crossbar, dataset, trainer, run)
 
 
-def _assembled(config: Config) -> tuple[Crossbar, data.Dataset, Trainer]:
-    network = config.network.network()
-    # Before the data, which may take a download.
-    crossbar = backends.crossbar(config, network)
-    dataset = data.load(config.data)
-    return crossbar, dataset, Trainer(crossbar, dataset, config.training)
-
-
 def _begin(crossbar: Crossbar, config: Config) -> None:
     """Program the conductances that a run begins with."""
     section = config.network
     # A stream of its own: the orders of the epochs are drawn from the same seed.
     seed = np.random.SeedSequence(config.training.seed, spawn_key=(INITIAL_STREAM,))
-    crossbar.program(
-        initial_conductances(
+    # A scale beyond float32 gives infinities, which `program` refuses.
+    with np.errstate(over="ignore", invalid="ignore"):
+        conductances = initial_conductances(
             crossbar.network,
             np.random.default_rng(seed),
             section.initial,
             section.initial_scale_siemens,
         )
-    )
+    crossbar.program(conductances)
 
 
 def _same(given: Config, recorded: Config, path: Path) -> None:

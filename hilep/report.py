@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -83,7 +82,7 @@ def check_output(path: Path, run: Path) -> None:
         raise BadInputError(f"{path}: a folder; expected the name of a file for the report")
     if not path.exists():
         return
-    if run.exists() and os.path.samefile(path, run):
+    if run.exists() and path.samefile(run):
         raise BadInputError(f"{path}: the run file itself; expected another name for the report")
     if path.is_file():
         with storing(f"report {path}"), path.open("rb") as stream:

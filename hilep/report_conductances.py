@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hilep.arrays import Doubles, Floats
 from hilep.network import Network
@@ -25,6 +26,9 @@ LONGEST_SIDE = 256
 BINS = 64
 CLIPPED_PERCENT = 0.5
 """Of the conductances of a map lie above the end of its scale, so that one does not darken all."""
+
+SHARP_SIDE = 200
+"""Pixels of an embedded image along each side, at least."""
 
 FIELDS = 16
 """Hidden nodes whose weights on an image are shown."""
@@ -97,8 +101,8 @@ def _map(k: int, conductances: Floats, network: Network, side: int) -> Plot:
     figure, axes = axes_of_panel()
     axes.grid(False)
     picture = axes.imshow(
-        np.ma.masked_invalid(means) / scale, aspect="auto", vmin=0, vmax=top / scale or 1,
-        extent=(0, post, pre, 0),
+        np.ma.masked_invalid(_magnified(means)) / scale, aspect="auto", extent=(0, post, pre, 0),
+        vmin=0, vmax=top / scale or 1,
     )  # fmt: skip
     over = bool(shown.size and shown.max() > top)
     _scale_bar(figure, axes, picture, f"conductance ({prefix}S)", "max" if over else "neither")
@@ -124,7 +128,7 @@ def _histogram(k: int, conductances: Floats, network: Network) -> Plot:
     if g.size:
         counts, edges = np.histogram(g.astype(np.float64) / scale, bins=BINS)
         axes.stairs(counts, edges, fill=True, color=FIRST, lw=0, baseline=0)
-        axes.set_yscale("symlog", linthresh=1, linscale=0.25)
+        axes.set_yscale("symlog", linthresh=1, linscale=0.4)
         axes.set_ylim(0, 2.0 * counts.max())
         from matplotlib.ticker import FixedLocator, FuncFormatter
 
@@ -134,9 +138,7 @@ def _histogram(k: int, conductances: Floats, network: Network) -> Plot:
     axes.set_xlabel(f"conductance ({prefix}S)")
     axes.set_ylabel("cells per bin")
     label = f"Histogram of the conductances of layer {k + 1}: {text}"
-    return Plot(
-        f"Layer {k + 1}: distribution", text, inline(figure, f"histogram-{k + 1}", label)
-    )
+    return Plot(f"Layer {k + 1}: distribution", text, inline(figure, f"histogram-{k + 1}", label))
 
 
 def cells_text(conductances: Floats, network: Network) -> str:
@@ -148,13 +150,25 @@ def cells_text(conductances: Floats, network: Network) -> str:
     # The device clips at the limit as its own type holds it.
     low, high = (g.dtype.type(v) for v in (network.g_min_siemens, network.g_max_siemens))
     mean = float(g.mean(dtype=np.float64))
-    text = f"{100 * np.mean(g <= low):.2f} % at g_min ({quantity(network.g_min_siemens, 'S')}), "
+    text = f"{_part(g <= low)} at g_min ({quantity(network.g_min_siemens, 'S')}), "
     if np.isfinite(high):
-        text += f"{100 * np.mean(g >= high):.2f} % at g_max ({quantity(float(high), 'S')}), "
+        text += f"{_part(g >= high)} at g_max ({quantity(network.g_max_siemens, 'S')}), "
     text += f"mean {quantity(mean, 'S', 4)}, largest {quantity(float(g.max()), 'S', 4)}."
     if g.size < conductances.size:
         text += f" {conductances.size - g.size} cells are not finite and not shown."
     return text
+
+
+def _part(there: NDArray[np.bool_]) -> str:
+    """Return how many, of how many, and in percent: few of many would round to nothing."""
+    return f"{there.sum()} of {there.size} cells ({100 * there.mean():.2f} %)"
+
+
+def _magnified(pixels: Doubles) -> Doubles:
+    """Repeat pixels until a browser, which smooths an image, leaves their edges sharp."""
+    for axis in (0, 1):
+        pixels = np.repeat(pixels, -(-SHARP_SIDE // pixels.shape[axis]), axis=axis)
+    return pixels
 
 
 def _bias(k: int, currents: Doubles) -> Plot:
@@ -190,16 +204,18 @@ def _pictures(pictures: Doubles, nodes: list[int], hidden: int, doubled: bool) -
         lines, columns, left=0.005, right=0.925, top=1 - 0.16 / figure.get_figheight(),
         bottom=0.03, wspace=0.12, hspace=0.22,
     )  # fmt: skip
-    for picture, node, cell in zip(pictures, nodes, grid, strict=False):
-        axes = figure.add_subplot(cell)
+    for k, (picture, node) in enumerate(zip(pictures, nodes, strict=True)):
+        axes = figure.add_subplot(grid[k // columns, k % columns])
         image = axes.imshow(
-            picture / scale, cmap="RdBu_r" if doubled else "cividis",
+            _magnified(picture) / scale, cmap="RdBu_r" if doubled else "cividis",
             vmin=-(reach / scale or 1) if doubled else 0, vmax=reach / scale or 1,
         )  # fmt: skip
         axes.set_title(f"node {node}", pad=2.5)
         axes.set_axis_off()
     bar = figure.add_axes((0.94, 0.06, 0.011, 0.84))
-    figure.colorbar(image, cax=bar, label=f"{'difference' if doubled else 'conductance'} ({prefix}S)")
+    figure.colorbar(
+        image, cax=bar, label=f"{'difference' if doubled else 'conductance'} ({prefix}S)"
+    )
     _plain_bar(bar)
     what = (
         "the conductance to the input less that to its negative copy"
@@ -218,6 +234,7 @@ def _pictures(pictures: Doubles, nodes: list[int], hidden: int, doubled: bool) -
 def _scale_bar(figure: Figure, axes: Axes, picture: AxesImage, label: str, extend: Any) -> None:
     place = axes.get_position()
     axes.set_position((place.x0, place.y0, 0.61, place.height))
+    axes.yaxis.set_label_coords(-0.145 * place.width / 0.61, 0.5)
     bar = figure.add_axes((place.x0 + 0.635, place.y0, 0.028, place.height))
     figure.colorbar(picture, cax=bar, label=label, extend=extend)
     _plain_bar(bar)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MOST_POINTS = 800
 """Points of a curve; a longer one is drawn as means of equally many rows."""
 
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 FEW = 40
 """Up to here every point of a curve is marked."""
 
@@ -62,7 +64,7 @@ def _error(facts: Facts) -> Plot:
     curve = facts.record.curve
     figure, axes = panel(facts, "training error (%)")
     rows = _line(axes, curve.update, 100 * curve.error, FIRST, "training")
-    axes.set_ylim(bottom=0)
+    _from_zero(axes, 100 * curve.error)
     caption = f"Training samples misclassified since the row before.{rows}"
     label = (
         f"Training error against updates, {100 * curve.error[0]:.3g} % in the first row, "
@@ -109,7 +111,7 @@ def _silent(facts: Facts) -> Plot:
     looks = facts.record.evaluations
     figure, axes = panel(facts, "silent hidden nodes (%)")
     _line(axes, looks.update, 100 * looks.silent, FIRST, "")
-    axes.set_ylim(bottom=0)
+    _from_zero(axes, 100 * looks.silent)
     label = f"Silent hidden nodes against updates, last {100 * looks.silent[-1]:.3g} %."
     caption = "Hidden nodes that no validation sample moves."
     return Plot("Silent hidden nodes", caption, inline(figure, "silent", label))
@@ -138,24 +140,25 @@ def axes_of_panel() -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(3.3, 2.15))
-    return figure, figure.add_axes((0.165, 0.185, 0.8, 0.69))
+    axes = figure.add_axes((0.165, 0.185, 0.8, 0.69))
+    axes.yaxis.set_label_coords(-0.145, 0.5)
+    return figure, axes
 
 
 def panel(facts: Facts, y: str) -> tuple[Figure, Axes]:
-    """Return a panel over the updates of the whole run, and a mark where it ended before."""
+    """Return a panel over the updates of the run: those planned, or done if it ended before."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     figure, axes = axes_of_panel()
     planned = facts.record.config.training.updates
-    thousands = planned >= 10000
-    axes.set_xlim(-0.01 * planned, 1.015 * planned)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=not thousands))
+    last = max(facts.updates, 1) if facts.stopped_early else planned
+    thousands = last >= 10000
+    axes.set_xlim(-0.01 * last, 1.015 * last)
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 3, 5, 10], integer=not thousands))
     scale = 1000 if thousands else 1
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / scale:g}"))
     axes.set_xlabel("updates / 1000" if thousands else "updates")
     axes.set_ylabel(y)
-    if facts.stopped_early:
-        axes.axvline(facts.updates, color=MUTED, lw=0.8, ls=(0, (1, 2)))
     return figure, axes
 
 
@@ -188,6 +191,12 @@ def _with_error(axes: Axes, update: Integers, y: Doubles, error: Doubles, label:
     axes.plot(x, y[::step], color=FIRST, label=label)
 
 
+def _from_zero(axes: Axes, percent: Doubles) -> None:
+    """Begin the axis at 0 %, and leave it a length where everything is 0."""
+    highest = float(percent.max())
+    axes.set_ylim(0, 1.06 * highest if highest > 0 else 1)
+
+
 def _legend(axes: Axes) -> None:
     axes.legend(
         loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=2, handlelength=1.4, borderpad=0.1,
@@ -196,12 +205,21 @@ def _legend(axes: Axes) -> None:
 
 
 def _plain_decades(axes: Axes) -> None:
-    """Label a logarithmic axis with plain numbers, also within a single decade."""
+    """Label a logarithmic axis with short numbers, also within a single decade."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     low, high = axes.get_ylim()
     decades = np.log10(high / low)
     inside = (1.0, 2.0, 5.0) if decades < 3 else (1.0,)
     axes.yaxis.set_major_locator(LogLocator(subs=inside, numticks=12))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
     axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _short(value: float) -> str:
+    """Return a number as it is, or far from 1 with a power of ten."""
+    if 1e-3 <= value < 1e4:
+        return f"{value:.6g}"
+    digits, exponent = f"{value:.0e}".split("e")
+    power = "10" + str(int(exponent)).translate(_RAISED)
+    return power if digits == "1" else f"{digits}·{power}"

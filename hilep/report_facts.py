@@ -82,7 +82,7 @@ class Facts:
         progress = f"{self.updates} of {planned} updates"
         if self.state == "unfinished":
             return (
-                f"Not finished: the file holds {progress} so far. The run is being written, or it "
+                f"The file holds {progress} so far. The run is being written, or it "
                 "was killed; then hilep train --resume goes on from the checkpoint."
             )
         if self.state == "interrupted":

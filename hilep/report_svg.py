@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ def drawing() -> Iterator[None]:
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE)
+        settings: Any = matplotlib.rcParams
+        settings.update(_STYLE)
         yield
 
 
@@ -146,7 +147,7 @@ def _referenced(root: ElementTree.Element) -> set[str]:
 
 
 def _themed(key: str, value: str, name: str) -> str:
-    """Return an attribute with its references renamed, its colours and its typeface as variables."""
+    """Return an attribute with its references renamed; colours and typeface become variables."""
     if key == "href":
         return f"#{name}-{value[1:]}" if value.startswith("#") else value
     if "url(#" in value:

@@ -72,7 +72,9 @@ def ratios(facts: Facts) -> Rows:
             span = 2.0 * reach
             name = f"Sigma over read range (-{reach:g} to +{reach:g} V)"
             rows.append((name, _range(sigma / span)))
-            rows.append((f"Sigma over converter step ({bits} bits)", _range(sigma / span * 2**bits)))
+            rows.append(
+                (f"Sigma over converter step ({bits} bits)", _range(sigma / span * 2**bits))
+            )
     outputs = facts.record.config.network.layers[-1]
     if training.variant != "chl":
         spring = training.beta_siemens * loss_curvature(training.loss, outputs)

@@ -29,9 +29,12 @@ def prefixed(value: float) -> tuple[float, str]:
 
 
 def quantity(value: float, unit: str, digits: int = 6) -> str:
-    """Return a value with an SI prefix, such as "12.5 µV" for (1.25e-5, "V")."""
+    """Return a value with an SI prefix, such as "12.5 µV" for (1.25e-5, "V").
+
+    The space between them does not break.
+    """
     scale, prefix = prefixed(value)
-    return f"{value / scale:.{digits}g} {prefix}{unit}"
+    return f"{value / scale:.{digits}g}\N{NO-BREAK SPACE}{prefix}{unit}"
 
 
 def abbreviated(value: Any) -> str:
@@ -101,7 +104,7 @@ def listed(provenance: Mapping[str, Any], before: str = "") -> list[tuple[str, s
         if isinstance(value, Mapping) and value:
             rows += listed(value, f"{name}.")
         elif value is None:
-            rows.append((name, "not known"))
+            rows.append((name, "none"))
         elif key == "command" and isinstance(value, list):
             rows.append((name, shlex.join(str(word) for word in value)))
         else:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -83,6 +84,11 @@ class LearningRule:
                 'training.estimator: "unbiased" needs training.reads >= 2 to know the variance, '
                 f"got {self.reads}"
             )
+
+    @cached_property
+    def _eta_of_nodes(self) -> Doubles:
+        """eta_bias of every free node (n_free,)."""
+        return np.repeat(np.asarray(self.eta_bias, np.float64), self.network.layers[1:])
 
     @property
     def statistic(self) -> Statistic:
@@ -190,12 +196,9 @@ class LearningRule:
             layers.append(update)
         bias = None
         if network.bias == "current":
-            moved = difference.sum(axis=0)
-            scale_bias = weight / self.beta_difference
-            bias = np.concatenate(
-                [(eta * scale_bias) * moved[s] for eta, s in
-                 zip(self.eta_bias, network.slices, strict=True)]
-            )
+            bias = difference.sum(axis=0)
+            bias *= self._eta_of_nodes
+            bias *= weight / self.beta_difference
         return Update(tuple(layers), bias)
 
     def _input_layer(

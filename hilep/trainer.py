@@ -69,6 +69,7 @@ class Trainer:
     ) -> None:
         network = crossbar.network
         dataset.check_layers(network.layers)
+        _check_volts(dataset, network.voltage_limit_v)
         self.crossbar = crossbar
         self.dataset = dataset
         self.training = training
@@ -121,6 +122,23 @@ class Trainer:
 
     # The loop -------------------------------------------------------------------------------------
 
+    def rehearse(self) -> None:
+        """Read both phases of the first batch once and forget them.
+
+        What the device refuses, it refuses here, before a run is begun. The crossbar is made safe.
+
+        Raises:
+            LimitError: where a voltage or current would lie beyond the network's limits, or a
+                negative spring leaves an output without an equilibrium.
+            NotSettledError: where the network does not settle.
+        """
+        batch = self._batch(0)
+        assert batch is not None
+        before = self.crossbar.state()
+        with self.crossbar, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            self.crossbar.free_and_nudged(batch[0], batch[1], self.nudging, 1, "mean")
+        self.crossbar.restore(before)
+
     def run(self, callbacks: Sequence[Callback] = ()) -> Outcome:
         """Train to the end, look at the test split once, and say how it went.
 
@@ -132,7 +150,8 @@ class Trainer:
         """
         self.callbacks = tuple(callbacks)
         self._reading = [callback for callback in callbacks if callback.wants_reads]
-        with self.crossbar:
+        # Non-finite numbers end the run with a verdict; numpy need not say so as well.
+        with self.crossbar, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             try:
                 verdict = self._train()
             except DivergedError as error:
@@ -244,8 +263,30 @@ class Trainer:
             callback.on_evaluation(self, self.validation)
 
     def _save(self) -> None:
+        # Not kept: a resume from it could only diverge again.
+        for layer, g in enumerate(self.crossbar.conductances()):
+            if not np.isfinite(g.sum(dtype=np.float64)):
+                raise DivergedError(
+                    self.update,
+                    f"a conductance of layer {layer} is not finite; a smaller training.eta may help",
+                )
         for callback in self.callbacks:
             callback.on_save(self)
+
+
+def _check_volts(dataset: Dataset, limit: float) -> None:
+    """Raise LimitError where a sample of any split would be clamped beyond the limit."""
+    for name in ("train", "validation", "test"):
+        split = getattr(dataset, name)
+        if len(split) == 0:
+            continue
+        volts = split.volts_per_unit * np.abs(split.samples).max(axis=1)
+        worst = int(volts.argmax())
+        if volts[worst] > limit:
+            raise LimitError(
+                f"network.voltage_limit_v: sample {worst} of the {name} split asks for "
+                f"{volts[worst]:.9g} V, the limit is {limit:.9g} V; see data.gamma_v"
+            )
 
 
 def _verdict(test: Evaluation, classes: int) -> str:

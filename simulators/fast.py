@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from hilep import kirchhoff
 from hilep.arrays import Doubles, Floats
@@ -10,6 +14,9 @@ from hilep.network import Network
 from hilep.reading import LayerUpdate, Update
 from hilep.simulators import kernels
 from hilep.simulators.pull import Drive, Pull
+
+
+CACHE_LINE = 64
 
 
 class FastSolver:
@@ -26,7 +33,7 @@ class FastSolver:
     def __init__(self, network: Network, dtype: type[np.floating] = np.float32) -> None:
         self.network = network
         self.dtype = np.dtype(dtype)
-        self._held = [np.zeros(shape[::-1], dtype) for shape in network.shapes]
+        self._held = [aligned(shape[::-1], self.dtype) for shape in network.shapes]
         self._junctions = tuple(self._held[1:])
         self.bias_currents: Doubles = np.zeros(network.free_nodes)
         self._starts = np.cumsum((0, *network.layers[1:]))
@@ -35,10 +42,7 @@ class FastSolver:
         self._high = np.where(polarity < 0, 0.0, np.inf)
         self._window = network.window(dtype)
         self._open = (self.dtype.type(-np.inf), self.dtype.type(np.inf))
-        self._empty = np.zeros(0, self.dtype)
-        self._unchanged = LayerUpdate(
-            np.zeros((0, network.shapes[0][0]), self.dtype), np.zeros((0, 0), self.dtype)
-        )
+        self._unchanged = [LayerUpdate.zero(shape) for shape in network.shapes]
         self._total_first = np.zeros(network.layers[1])
         self._between = [
             (np.zeros(pre), np.zeros(post)) for pre, post in network.shapes[1:]
@@ -62,13 +66,19 @@ class FastSolver:
             np.clip(new.T.astype(self.dtype, copy=False), *self._window, out=own)
         self._clamped = self._clamped[:0]
         for layer in range(1, len(self._held)):
-            self._pass_between(layer, None, clip=False)
-        self._pass_inputs(self._unchanged, None, self._open)
+            self._pass_between(layer, self._unchanged[layer], clip=False)
+        self._pass_inputs(self._unchanged[0], None, self._open)
+
+    def held(self, inputs: ArrayLike) -> Drive | None:
+        """Return the currents of `inputs` if the last update formed them, else None."""
+        clamped = self._clamped[:, : self.network.inputs]
+        if clamped.shape[0] and np.array_equal(clamped, inputs):
+            return Drive(clamped, self._drive)
+        return None
 
     def forward(self, inputs: Floats) -> Drive:
-        """Form the currents of `inputs` (batch, n_in), unless the last update already did."""
-        if not np.array_equal(self._clamped[:, : self.network.inputs], inputs):
-            self._pass_inputs(self._unchanged, inputs, self._open)
+        """Form the currents of `inputs` (batch, n_in)."""
+        self._pass_inputs(self._unchanged[0], inputs, self._open)
         return Drive(self._clamped[:, : self.network.inputs], self._drive)
 
     def glance(self, inputs: Floats) -> Drive:
@@ -87,38 +97,42 @@ class FastSolver:
             return
         self._pass_inputs(update.layers[0], next_inputs, self._window if clip else self._open)
 
-    def _factors(self, update: LayerUpdate) -> tuple[Floats, Floats, Floats, Floats]:
-        left = np.ascontiguousarray(update.left, self.dtype)
-        right = np.ascontiguousarray(update.right, self.dtype)
-        row = self._empty if update.row is None else update.row.astype(self.dtype)
+    def _factors(self, update: LayerUpdate) -> tuple[Floats, Floats, Floats]:
+        """Return left, right and column; a row term becomes one more rank."""
+        rank, nodes = update.left.shape
+        if update.row is None:
+            left = np.ascontiguousarray(update.left, self.dtype)
+            right = np.ascontiguousarray(update.right, self.dtype)
+        else:
+            left = aligned((rank + 1, nodes), self.dtype)
+            right = np.empty((rank + 1, update.right.shape[1]), self.dtype)
+            left[:rank], left[rank] = update.left, update.row
+            right[:rank], right[rank] = update.right, 1.0
         if update.column is None:
-            return left, right, row, np.zeros(right.shape[1], self.dtype)
-        return left, right, row, update.column.astype(self.dtype)
+            return left, right, np.zeros(right.shape[1], self.dtype)
+        return left, right, update.column.astype(self.dtype)
 
-    def _pass_between(self, layer: int, update: LayerUpdate | None, clip: bool) -> None:
-        g = self._held[layer]
-        low, high = self._window if clip else self._open
-        if update is None:
-            update = LayerUpdate(
-                np.zeros((0, g.shape[1]), self.dtype), np.zeros((0, g.shape[0]), self.dtype)
-            )
-        factors = self._factors(update)
-        kernels.junction_pass(g, *factors, low, high, *self._between[layer - 1])
+    def _pass_between(self, layer: int, update: LayerUpdate, clip: bool) -> None:
+        window = self._window if clip else self._open
+        kernels.junction_pass(
+            self._held[layer], *self._factors(update), *window, *self._between[layer - 1]
+        )
 
     def _pass_inputs(
         self, update: LayerUpdate, inputs: Floats | None, window: tuple[np.floating, np.floating]
     ) -> None:
-        left, right, row, column = self._factors(update)
-        mirrored = left.shape[0] == 4 and not row.size and (
+        left, right, column = self._factors(update)
+        mirrored = left.shape[0] == 4 and (
             self._mirrored if np.shares_memory(left, self._clamped) else _mirrored(left)
         )
         # A copy: the caller may reuse its array before the next call.
         held = self._clamped[:0] if inputs is None else self.network.with_bias_rows(inputs)
-        self._clamped = np.array(held, self.dtype, order="C")
+        self._clamped = aligned(held.shape, self.dtype)
+        self._clamped[:] = held
         self._mirrored = _mirrored(self._clamped)
         self._drive = np.empty((self._clamped.shape[0], self.network.layers[1]))
         kernels.input_pass(
-            self._held[0], left, right, row, column, mirrored, *window,
+            self._held[0], left, right, column, mirrored, *window,
             self._clamped, self._mirrored, self._drive, self._total_first,
         )
         self._sum_nodes()
@@ -131,10 +145,7 @@ class FastSolver:
         for layer, (pre, post) in enumerate(self._between, start=1):
             siemens[network.slices[layer - 1]] += pre[: network.layers[layer]]
             siemens[network.slices[layer]] = post
-        with np.errstate(divide="ignore"):
-            np.divide(1.0, siemens, out=self._inverse)
-        if not self._inverse.max() < np.inf:
-            self._inverse[siemens == 0] = 0.0
+        kernels.invert(siemens, self._inverse)
         np.copyto(self._constant, self.bias_currents)
         if network.bias_rows:
             for layer, held in enumerate(self._held[1:], start=1):
@@ -193,6 +204,15 @@ class FastSolver:
         if pull.clamped is not None:
             off[:, out] = 0.0
         return float(off.max(initial=0.0))
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Floats:
+    """Return zeros whose first element begins a cache line: vector loads then never cross one."""
+    size = math.prod(shape) * dtype.itemsize
+    raw = np.zeros(size + CACHE_LINE, np.uint8)
+    start = -raw.ctypes.data % CACHE_LINE
+    array: Floats = raw[start : start + size].view(dtype).reshape(shape)
+    return array
 
 
 def _mirrored(volts: Floats) -> bool:

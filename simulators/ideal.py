@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hilep.arrays import Doubles, Floats, checked
+from hilep.arrays import Doubles, Floats, checked, checked_count
 from hilep.crossbar import Crossbar, checked_conductances, within_limit
 from hilep.errors import BadInputError, NotSettledError
 from hilep.network import Network
@@ -33,6 +33,7 @@ class Solver(Protocol):
     @property
     def conductances(self) -> list[Floats]: ...
     def load(self, conductances: list[Floats]) -> None: ...
+    def held(self, inputs: ArrayLike) -> Drive | None: ...
     def forward(self, inputs: Floats) -> Drive: ...
     def glance(self, inputs: Floats) -> Drive: ...
     def relax(self, drive: Drive, volts: Doubles, pull: Pull, sweeps: int) -> None: ...
@@ -136,7 +137,7 @@ class SimulatedCrossbar(Crossbar):
 
     def read(self, samples: int = 1) -> Reading:
         """See `Crossbar.read`."""
-        count = _count(samples)
+        count = checked_count(samples)
         self._require_programmed("read")
         if self._inputs is None:
             raise BadInputError("read: clamp the inputs first")
@@ -156,7 +157,7 @@ class SimulatedCrossbar(Crossbar):
 
     def read_batch(self, volts: ArrayLike, samples: int = 1) -> Reading:
         """See `Crossbar.read_batch`; N reads of a node are drawn as their mean."""
-        count = _count(samples)
+        count = checked_count(samples)
         inputs = self._checked_inputs(volts)
         rows = self._rows_at_once()
         readings = []
@@ -176,12 +177,13 @@ class SimulatedCrossbar(Crossbar):
         statistic: Statistic = "mean",
     ) -> Contrast:
         """See `Crossbar.free_and_nudged`; keeps the statistic that is asked for and no more."""
-        count = _count(samples)
+        count = checked_count(samples)
         network = self.network
-        inputs = self._checked_inputs(volts)
-        aims = checked(targets, (inputs.shape[0], network.outputs), "free_and_nudged targets")
-        drive = self.solver.forward(inputs)
+        drive = self.solver.held(volts)
+        if drive is None:
+            drive = self.solver.forward(self._checked_inputs(volts))
         inputs = drive.inputs
+        aims = checked(targets, (drive.batch, network.outputs), "free_and_nudged targets")
         free = self._settled(drive, None, None)
         out = network.output_slice
         first_strength, second_strength = nudging.strengths
@@ -351,9 +353,3 @@ class SimulatedCrossbar(Crossbar):
         if count <= block:
             return noise.samples(volts, count, stream, inputs)
         return noise.accumulated(volts, count, stream, inputs, block)
-
-
-def _count(samples: int) -> int:
-    if isinstance(samples, bool) or not isinstance(samples, (int, np.integer)) or samples < 1:
-        raise BadInputError(f"reads: expected a whole number >= 1, got {samples!r}")
-    return int(samples)

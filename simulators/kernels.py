@@ -22,6 +22,10 @@ _Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
 
 BLOCK = 256
 """Pre nodes handled together in a relaxation: their sums stay in the first cache."""
+ROWS = 8
+"""Rows updated together: they stay in the second cache until they are summed."""
+TILE = 784
+"""Pre nodes of these rows updated together: all factors' parts stay in the first cache."""
 
 
 def _compiled(kernel: _Kernel) -> _Kernel:
@@ -51,21 +55,25 @@ def update_row_mirrored(row, left, a0, a1, a2, a3, shift, low, high):  # type: i
 
 
 @_compiled
-def add_four(row, left, r, a0, a1, a2, a3):  # type: ignore[no-untyped-def]
-    """Add four terms of a low-rank update to one row."""
-    x0 = left[r]
-    x1 = left[r + 1]
-    x2 = left[r + 2]
-    x3 = left[r + 3]
+def add_four(row, left, r, at, a0, a1, a2, a3, shift, low, high):  # type: ignore[no-untyped-def]
+    """Add a number and four terms of a low-rank update to part of a row and clip it."""
+    x0 = left[r, at : at + row.size]
+    x1 = left[r + 1, at : at + row.size]
+    x2 = left[r + 2, at : at + row.size]
+    x3 = left[r + 3, at : at + row.size]
     for i in range(row.size):
-        row[i] += x0[i] * a0 + x1[i] * a1 + x2[i] * a2 + x3[i] * a3
+        g = row[i] + (shift + x0[i] * a0 + x1[i] * a1 + x2[i] * a2 + x3[i] * a3)
+        g = low if g < low else g
+        row[i] = high if g > high else g
 
 
 @_compiled
-def add_one(row, x, a):  # type: ignore[no-untyped-def]
-    """Add one term of a low-rank update to one row."""
+def add_one(row, x, a, shift, low, high):  # type: ignore[no-untyped-def]
+    """Add a number and one term of a low-rank update to part of a row and clip it."""
     for i in range(row.size):
-        row[i] += x[i] * a
+        g = row[i] + (shift + x[i] * a)
+        g = low if g < low else g
+        row[i] = high if g > high else g
 
 
 @_compiled
@@ -87,7 +95,7 @@ def drive_mirrored(row, inputs, b):  # type: ignore[no-untyped-def]
     x1 = inputs[b + 1, :half]
     x2 = inputs[b + 2, :half]
     x3 = inputs[b + 3, :half]
-    zero = row[0] - row[0]
+    zero = row.dtype.type(0)
     total = zero
     s0 = zero
     s1 = zero
@@ -112,7 +120,7 @@ def drive_four(row, inputs, b):  # type: ignore[no-untyped-def]
     x1 = inputs[b + 1]
     x2 = inputs[b + 2]
     x3 = inputs[b + 3]
-    zero = row[0] - row[0]
+    zero = row.dtype.type(0)
     s0 = zero
     s1 = zero
     s2 = zero
@@ -129,7 +137,7 @@ def drive_four(row, inputs, b):  # type: ignore[no-untyped-def]
 @_compiled
 def drive_one(row, x):  # type: ignore[no-untyped-def]
     """Return the product of one row with one image."""
-    total = row[0] - row[0]
+    total = row.dtype.type(0)
     for i in range(row.size):
         total += x[i] * row[i]
     return total
@@ -138,57 +146,68 @@ def drive_one(row, x):  # type: ignore[no-untyped-def]
 @_compiled
 def row_sum(row):  # type: ignore[no-untyped-def]
     """Return the sum of one row."""
-    total = row[0] - row[0]
+    total = row.dtype.type(0)
     for i in range(row.size):
         total += row[i]
     return total
 
 
 @_compiled
-def update_row(  # type: ignore[no-untyped-def]
-    row, j, left, right, shift_pre, shift_post, mirrored, low, high
-):
-    """Add a low-rank update to row j and clip it to the window."""
+def update_rows(g, first, end, left, right, shift, mirrored, low, high):  # type: ignore[no-untyped-def]
+    """Add a low-rank update to rows `first` to `end` and clip them to the window."""
+    nodes = g.shape[1]
     rank = left.shape[0]
+    row_type = g.dtype.type
     if mirrored:
-        update_row_mirrored(
-            row, left, right[0, j], right[1, j], right[2, j], right[3, j], shift_post[j], low, high
-        )
-    elif rank > 0:
-        if shift_pre.size > 0:
-            for i in range(row.size):
-                row[i] += shift_post[j] + shift_pre[i]
-        else:
-            for i in range(row.size):
-                row[i] += shift_post[j]
-        r = 0
-        while r + 4 <= rank:
-            add_four(
-                row, left, r, right[r, j], right[r + 1, j], right[r + 2, j], right[r + 3, j]
+        for j in range(first, end):
+            update_row_mirrored(
+                g[j], left, right[0, j], right[1, j], right[2, j], right[3, j], shift[j], low, high
             )
-            r += 4
-        while r < rank:
-            add_one(row, left[r], right[r, j])
-            r += 1
-        clip_row(row, low, high)
+    elif rank > 0:
+        # The window is closed for the last terms only: a sum may leave it on its way.
+        open_low = row_type(-np.inf)
+        open_high = row_type(np.inf)
+        quads = (rank - 1) // 4
+        for at in range(0, nodes, TILE):
+            stop = min(at + TILE, nodes)
+            for j in range(first, end):
+                row = g[j, at:stop]
+                add = shift[j]
+                for quad in range(quads):
+                    r = 4 * quad
+                    add_four(
+                        row, left, r, at, right[r, j], right[r + 1, j], right[r + 2, j],
+                        right[r + 3, j], add, open_low, open_high,
+                    )
+                    add = row_type(0)
+                r = 4 * quads
+                if r + 4 == rank:
+                    add_four(
+                        row, left, r, at, right[r, j], right[r + 1, j], right[r + 2, j],
+                        right[r + 3, j], add, low, high,
+                    )
+                else:
+                    for one in range(r, rank - 1):
+                        add_one(row, left[one, at:stop], right[one, j], add, open_low, open_high)
+                        add = row_type(0)
+                    one = rank - 1
+                    add_one(row, left[one, at:stop], right[one, j], add, low, high)
     elif low > -np.inf or high < np.inf:
-        clip_row(row, low, high)
+        for j in range(first, end):
+            clip_row(g[j], low, high)
 
 
 @_compiled
 def input_pass(  # type: ignore[no-untyped-def]
-    g, left, right, shift_pre, shift_post, mirrored, low, high, inputs, mirrored_inputs,
-    drive, total,
+    g, left, right, shift, mirrored, low, high, inputs, mirrored_inputs, drive, total
 ):
     """Update the first layer in place and form the next inputs' currents in the same pass.
 
     Args:
         g: siemens (n_post, n_pre), changed in place.
         left, right: factors (rank, n_pre) and (rank, n_post); with rank 0 nothing is added.
-        shift_pre: (n_pre,) or length 0 for none.
-        shift_post: (n_post,).
-        mirrored: the rank is 4, `shift_pre` is empty, and the second half of `left` is the
-            negative of the first.
+        shift: a number to add to each row (n_post,).
+        mirrored: the rank is 4 and the second half of `left` is the negative of the first.
         low, high: siemens, the window to clip to after the update.
         inputs: volts of the next batch (batch, n_pre).
         mirrored_inputs: the second half of `inputs` is the negative of the first.
@@ -197,8 +216,11 @@ def input_pass(  # type: ignore[no-untyped-def]
     """
     batch = inputs.shape[0]
     for j in range(g.shape[0]):
+        if j % ROWS == 0:
+            update_rows(
+                g, j, min(j + ROWS, g.shape[0]), left, right, shift, mirrored, low, high
+            )
         row = g[j]
-        update_row(row, j, left, right, shift_pre, shift_post, mirrored, low, high)
         b = 0
         if mirrored_inputs and batch >= 4:
             while b + 4 <= batch:
@@ -225,19 +247,20 @@ def input_pass(  # type: ignore[no-untyped-def]
 
 @_compiled
 def junction_pass(  # type: ignore[no-untyped-def]
-    g, left, right, shift_pre, shift_post, low, high, total_pre, total_post
+    g, left, right, shift, low, high, total_pre, total_post
 ):
     """Update a layer between free nodes in place and sum it over both of its sides.
 
     Args:
-        g, left, right, shift_pre, shift_post, low, high: as in `input_pass`.
+        g, left, right, shift, low, high: as in `input_pass`.
         total_pre: out, siemens (n_pre,).
         total_post: out, siemens (n_post,).
     """
     total_pre[:] = 0.0
     for j in range(g.shape[0]):
+        if j % ROWS == 0:
+            update_rows(g, j, min(j + ROWS, g.shape[0]), left, right, shift, False, low, high)
         row = g[j]
-        update_row(row, j, left, right, shift_pre, shift_post, False, low, high)
         total_post[j] = row_sum(row)
         for i in range(row.size):
             total_pre[i] += row[i]
@@ -337,3 +360,10 @@ def relax(  # type: ignore[no-untyped-def]
         for b in range(batch):
             for k in range(pull.shape[1]):
                 volts[b, outputs + k] = (pushed[b, outputs + k] + pull[b, k]) * pull_inverse[k]
+
+
+@_compiled
+def invert(siemens, ohms):  # type: ignore[no-untyped-def]
+    """Write one over each conductance, and 0 for a conductance of 0."""
+    for i in range(siemens.size):
+        ohms[i] = 0.0 if siemens[i] == 0.0 else 1.0 / siemens[i]

@@ -5,6 +5,7 @@ against it.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from hilep import kirchhoff
 from hilep.arrays import Doubles, Floats
@@ -98,6 +99,10 @@ class ReferenceSolver:
                 np.clip(g, *self._window, out=g)
         if update.bias_currents is not None:
             self.bias_currents += update.bias_currents
+
+    def held(self, inputs: ArrayLike) -> Drive | None:
+        """Return None: nothing is formed ahead."""
+        return None
 
     def forward(self, inputs: Floats) -> Drive:
         """Return the inputs as clamped; their currents are formed at every sweep."""

@@ -1,51 +1,26 @@
-"""The command line: commands come from the entry-point group `hilep.commands`, a lab's own too."""
+"""The command line: what went wrong becomes one line on standard error and an exit status.
+
+Little is imported before `run` is entered, so that Ctrl-C during start-up is met by it.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
-from importlib.metadata import entry_points
-
-import typer
+from typing import TYPE_CHECKING
 
 from hilep.errors import HilepError
 
-GROUP = "hilep.commands"
-
-# Typer carries a click of its own or uses an installed one; either way this is its root error.
-_CommandLineError = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+if TYPE_CHECKING:
+    import typer
 
 
 def application() -> typer.Typer:
     """Return the application with every installed command."""
-    app = typer.Typer(
-        help="Train a resistive crossbar in place with Equilibrium Propagation.",
-        no_args_is_help=True,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        rich_markup_mode=None,
-    )
+    from hilep.cli import commands
 
-    @app.callback()
-    def _root(
-        version: bool = typer.Option(False, "--version", help="Print the version and leave."),
-    ) -> None:
-        if version:
-            from hilep import __version__
-
-            print(__version__)
-            raise typer.Exit
-
-    for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
-        try:
-            command = entry.load()
-        except Exception as error:  # one broken plug-in must not take the others with it
-            print(f"hilep: command {entry.name!r} cannot be loaded: {error}", file=sys.stderr)
-            continue
-        if isinstance(command, typer.Typer):
-            app.add_typer(command, name=entry.name)
-        else:
-            app.command(entry.name)(command)
-    return app
+    return commands.application()
 
 
 def main() -> None:
@@ -59,20 +34,27 @@ def run(arguments: list[str]) -> int:
     Args:
         arguments: the words after `hilep`.
     """
-    command = typer.main.get_command(application())
     try:
-        status = command.main(arguments, prog_name="hilep", standalone_mode=False)
+        from hilep.cli.commands import invoke
+
+        status = invoke(arguments)
+        sys.stdout.flush()
+        return status
     except HilepError as error:
-        print(f"hilep: {error}", file=sys.stderr)
+        _complain(str(error))
         return error.exit_status
-    except _CommandLineError as error:
-        message = error.format_message()  # type: ignore[attr-defined]
-        if message:
-            print(f"hilep: {message}".replace("\n", " "), file=sys.stderr)
-        return 2
-    except (KeyboardInterrupt, typer.Abort):
-        print("hilep: stopped before anything was begun", file=sys.stderr)
-        return 1
+    except KeyboardInterrupt:
+        _complain("stopped before anything was begun")
+    except MemoryError as error:
+        _complain(f"not enough memory: {error}")
     except BrokenPipeError:
-        return 1
-    return status if isinstance(status, int) else 0
+        # Python flushes standard output once more when it ends, and would complain there.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        _complain(str(error))
+    return 1
+
+
+def _complain(message: str) -> None:
+    print(f"hilep: {' '.join(message.split())}", file=sys.stderr)

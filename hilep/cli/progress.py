@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shlex
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -18,6 +23,20 @@ from hilep.experiment import Experiment
 from hilep.trainer import Outcome, Trainer
 
 SECONDS_BETWEEN_DRAWINGS = 0.1
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+"""What asks a run to stop, where the system has it: Ctrl-C, `kill`, a closed terminal, Ctrl-Break."""
+
+
+def say(line: str) -> None:
+    """Write a line to standard error; a reader that has gone away does not end a run."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr)
+
+
+def resume_command(path: Path) -> str:
+    """Return what to type in order to go on with a run file."""
+    words = ["hilep", "train", "--resume", str(path)]
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 
 
 def announce(experiment: Experiment) -> None:
@@ -25,17 +44,19 @@ def announce(experiment: Experiment) -> None:
     config, network = experiment.config, experiment.crossbar.network
     sizes = "-".join(str(n) for n in network.layers)
     training = config.training
-    print(
+    say(
         f"{config.data.name}: {len(experiment.dataset.train)} training, "
         f"{len(experiment.dataset.validation)} validation, {len(experiment.dataset.test)} test "
         f"samples; network {sizes}\n"
         f"{experiment.crossbar.description}; {training.variant} {training.nudging} nudging, "
         f"beta {training.beta_siemens:g} S, {training.reads} reads; "
-        f"run file {experiment.run.path}",
-        file=sys.stderr,
+        f"run file {experiment.run.path}"
     )
-    if experiment.trainer.update:
-        print(f"going on after update {experiment.trainer.update}", file=sys.stderr)
+    done = experiment.trainer.update
+    if done >= training.updates:
+        say(f"all {done} updates were already done; nothing is left but the test split")
+    elif done:
+        say(f"going on after update {done}")
 
 
 class TrainingProgress(Callback):
@@ -82,9 +103,11 @@ class TrainingProgress(Callback):
         now = time.monotonic()
         if now - self._drawn > SECONDS_BETWEEN_DRAWINGS:
             self._drawn = now
-            self._bar.update(
-                self._task, completed=trainer.update, description=self._text, refresh=True
-            )
+            # A terminal may be closed while the run goes on.
+            with contextlib.suppress(OSError):
+                self._bar.update(
+                    self._task, completed=trainer.update, description=self._text, refresh=True
+                )
 
     def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:
         """Show the validation accuracy."""
@@ -93,7 +116,7 @@ class TrainingProgress(Callback):
             f"{100 * evaluation.standard_error:.2f} %"
         )
         if self._bar is None:
-            print(f"update {trainer.update}: {self._text}", file=sys.stderr)
+            say(f"update {trainer.update}: {self._text}")
 
     def on_end(self, trainer: Trainer, outcome: Outcome) -> None:
         """Take the bar away."""
@@ -102,16 +125,25 @@ class TrainingProgress(Callback):
 
 
 class StopOnSignal:
-    """Turns Ctrl-C and a termination into a run that ends saved; a second one ends it at once."""
+    """Turns Ctrl-C and a termination into a run that ends saved.
+
+    A second one raises KeyboardInterrupt, so that the crossbar is made safe on the way out.
+    """
 
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
+        self._asked = False
         self._before: dict[int, Callable[..., Any] | int | None] = {}
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        self._restore()
+        if self._asked:
+            self._restore()
+            raise KeyboardInterrupt
+        self._asked = True
         self._trainer.stop()
-        print("hilep: saving after this update; once more to stop at once", file=sys.stderr)
+        # A handler may interrupt a write to the same stream, which Python's own does not allow.
+        with contextlib.suppress(OSError):
+            os.write(2, b"hilep: saving after this update; once more to stop at once\n")
 
     def _restore(self) -> None:
         for number, handler in self._before.items():
@@ -119,8 +151,11 @@ class StopOnSignal:
         self._before = {}
 
     def __enter__(self) -> StopOnSignal:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._stop)
+        for name in SIGNALS:
+            number = getattr(signal, name, None)
+            # `nohup` has closed terminals ignored, and means it.
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._stop)
         return self
 
     def __exit__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -64,8 +65,6 @@ def _follow(run: Path, seconds: float, port: int) -> tuple[str, str]:
 
     with FollowedReport(run, seconds, port) as served:
         print(f"report at {served.url}; Ctrl-C ends it", file=sys.stderr, flush=True)
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             served.follow()
-        except KeyboardInterrupt:
-            pass
         return "no longer served", reports.answer(served.record, served.url)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hilep.errors import BadInputError
+from hilep.errors import BadInputError, InterruptedRunError
 
 
 def train(
@@ -37,7 +36,13 @@ def train(
 ) -> int:
     """Train a crossbar on a data set and write a run file."""
     from hilep import experiment
-    from hilep.cli.progress import StopOnSignal, TrainingProgress, announce
+    from hilep.cli.progress import (
+        StopOnSignal,
+        TrainingProgress,
+        announce,
+        resume_command,
+        say,
+    )
     from hilep.config import load
 
     if resume is not None:
@@ -52,10 +57,14 @@ def train(
         prepared = experiment.prepare(
             load(config, settings or ()), out or _unused_name(), overwrite
         )
-    announce(prepared)
-    with TrainingProgress(prepared) as progress, StopOnSignal(prepared.trainer):
-        outcome = prepared.execute((progress,))
     path = prepared.run.path
+    go_on = f"go on with: {resume_command(path)}"
+    try:
+        with StopOnSignal(prepared.trainer), TrainingProgress(prepared) as progress:
+            announce(prepared)
+            outcome = prepared.execute((progress,))
+    except KeyboardInterrupt as error:
+        raise InterruptedRunError(f"stopped at once; what was saved is kept; {go_on}") from error
     result = {
         "verdict": outcome.verdict,
         "test_accuracy": None if outcome.test is None else outcome.test.accuracy,
@@ -70,22 +79,20 @@ def train(
         "run": str(path),
     }
     if outcome.test is not None:
-        print(
+        say(
             f"test accuracy {100 * outcome.test.accuracy:.2f} +- "
             f"{100 * outcome.test.standard_error:.2f} % ({outcome.test.images} samples, "
-            f"{outcome.updates} updates, {outcome.seconds:.1f} s); run file {path}",
-            file=sys.stderr,
+            f"{outcome.updates} updates, {outcome.seconds:.1f} s); run file {path}"
         )
     if prepared.trainer.saturated:
-        print(
+        say(
             f"hilep: warning: {prepared.trainer.saturated} reads were at the end of the "
-            "converter's range; see device.adc_range_v",
-            file=sys.stderr,
+            "converter's range; see device.adc_range_v"
         )
     if not outcome.done:
-        print(f"hilep: {outcome.verdict}; run file {path}", file=sys.stderr)
+        say(f"hilep: {outcome.verdict}; run file {path}")
         if outcome.verdict.startswith("interrupted"):
-            print(f"hilep: saved; go on with: hilep train --resume {path}", file=sys.stderr)
+            say(f"hilep: saved; {go_on}")
     if as_json:
         print(json.dumps(result))
     return 0 if outcome.done else 1
