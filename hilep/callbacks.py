@@ -60,7 +60,10 @@ class Recording(Callback):
     def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:
         """Write one look at the validation split."""
         self.run.record_evaluation(
-            trainer.update, evaluation.accuracy, evaluation.loss, evaluation.silent,
+            trainer.update,
+            evaluation.accuracy,
+            evaluation.loss,
+            evaluation.silent,
             evaluation.classes,
         )
 

@@ -7,7 +7,7 @@ import math
 import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -33,6 +33,7 @@ def _per_layer(value: Any) -> Any:
 
 
 Count = Annotated[int, Field(ge=1, le=2**53)]
+Nodes = Annotated[int, Field(ge=1, le=2**31)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _TYPES = {kind.__name__ for kind in (bool, int, float, str, list, dict)}
@@ -64,7 +65,7 @@ class DataSection(Section):
 class NetworkSection(Section):
     """`[network]`: see `hilep.network.Network` and `hilep.initial`."""
 
-    layers: Annotated[list[Annotated[int, Field(ge=1, le=2**31)]], Field(min_length=2)] = [128, 256, 10]
+    layers: Annotated[list[Nodes], Field(min_length=2)] = [128, 256, 10]
     diodes: str | list[str | list[int]] = "split"
     bias: Bias = "current"
     bias_v: Positive = 1.0

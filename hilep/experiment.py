@@ -18,7 +18,6 @@ from hilep.rawreads import RawReads, reads_folder
 from hilep.runfile import RunFile, read_run
 from hilep.trainer import Outcome, Trainer
 
-
 INITIAL_STREAM = 1
 """Spawn key of the generator that draws the initial conductances."""
 

@@ -17,9 +17,10 @@ from hilep.crossbar import Crossbar
 from hilep.data import Batches, Dataset
 from hilep.errors import DivergedError, LimitError
 from hilep.evaluation import Evaluation, evaluate
-from hilep.nudging import Nudging, beta_difference, loss_of
+from hilep.nudging import Nudging, beta_difference, loss_curvature
 from hilep.reading import Contrast
 from hilep.rule import LearningRule
+from hilep.verdict import check_volts, require_finite, verdict_of, where_not_finite
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +70,29 @@ class Trainer:
     ) -> None:
         network = crossbar.network
         dataset.check_layers(network.layers)
-        _check_volts(dataset, network.voltage_limit_v)
+        check_volts(dataset, network.voltage_limit_v)
         self.crossbar = crossbar
         self.dataset = dataset
         self.training = training
         self.nudging = Nudging.of(
-            training.variant, training.nudging, training.beta_siemens, training.loss,
+            training.variant,
+            training.nudging,
+            training.beta_siemens,
+            training.loss,
             network.outputs,
         )
         crossbar.require(self.nudging)
         eta, eta_bias = training.per_layer(len(network.shapes))
         self.rule = LearningRule(
-            network, beta_difference(training.variant, training.beta_siemens), eta, eta_bias,
-            training.estimator, training.reduction, training.reads,
+            network,
+            beta_difference(training.variant, training.beta_siemens),
+            eta,
+            eta_bias,
+            training.estimator,
+            training.reduction,
+            training.reads,
         )
+        self._half_curvature = 0.5 * loss_curvature(training.loss, network.outputs)
         self.rates = training.rates()
         self.batches = Batches(dataset.train, training.batch_size, training.seed)
         self.callbacks: tuple[Callback, ...] = ()
@@ -91,7 +101,7 @@ class Trainer:
         self.validation: Evaluation | None = None
         self.saturated = 0
         self._seconds = 0.0
-        self._window = np.zeros(3)
+        self._window = [0.0, 0, 0]
         self._stopping = False
 
     # State that a resume needs --------------------------------------------------------------------
@@ -100,7 +110,7 @@ class Trainer:
         """Return what a bit-identical resume needs besides conductances, as plain JSON values."""
         return {
             "device": self.crossbar.state(),
-            "window": self._window.tolist(),
+            "window": list(self._window),
             "seconds": self._seconds,
             "saturated": self.saturated,
             "validation": None if self.validation is None else asdict(self.validation),
@@ -110,7 +120,7 @@ class Trainer:
         """Go on after `update` updates from what `state` returned then."""
         self.update = update
         self.crossbar.restore(state["device"])
-        self._window[:] = state["window"]
+        self._window = list(state["window"])
         self._seconds = state["seconds"]
         self.saturated = state["saturated"]
         seen = state["validation"]
@@ -159,10 +169,12 @@ class Trainer:
             test = None
             if verdict == "done":
                 test = evaluate(
-                    self.crossbar, self.dataset.test, self.training.loss,
+                    self.crossbar,
+                    self.dataset.test,
+                    self.training.loss,
                     self.training.evaluation_reads,
                 )
-                verdict = _verdict(test, self.dataset.n_outputs)
+                verdict = verdict_of(test, self.dataset.n_outputs)
         outcome = Outcome(verdict, self.update, self._seconds, self.validation, test)
         for callback in self.callbacks:
             callback.on_end(self, outcome)
@@ -185,16 +197,16 @@ class Trainer:
                 callback(self)
             logged = self.update % training.logged_every == 0
             evaluated = self.update % training.evaluated_every == 0
-            if not (logged or evaluated or batch is None):
-                if time.monotonic() - saved < training.checkpoint_seconds:
-                    continue
             now = time.monotonic()
+            due = batch is None or now - saved >= training.checkpoint_seconds
+            if not (logged or evaluated or due):
+                continue
             self._seconds = before + now - started
             if logged or batch is None:
                 self._log()
             if evaluated:
                 self._evaluate()
-            if batch is None or now - saved >= training.checkpoint_seconds:
+            if due:
                 self._save()
                 saved = time.monotonic()
         self._seconds = before + time.monotonic() - started
@@ -224,17 +236,21 @@ class Trainer:
                 raise
             raise DivergedError(self.update, str(error)) from error
         outputs = contrast.free_outputs
-        loss = float(loss_of(outputs, targets, training.loss).sum())
+        miss = outputs - targets
+        loss = self._half_curvature * float(np.vdot(miss, miss))
         # One sum is enough to find a NaN or an infinity anywhere in the second phase.
         if not (math.isfinite(loss) and math.isfinite(float(contrast.second.mean.sum()))):
-            raise DivergedError(self.update, _nonfinite(self.crossbar, contrast))
-        wrong = int((outputs.argmax(axis=1) != labels).sum())
+            raise DivergedError(self.update, where_not_finite(self.crossbar, contrast))
+        wrong = int(np.count_nonzero(outputs.argmax(axis=1) != labels))
         self._count_saturated(contrast)
         self.crossbar.update(
             self.rule.blocks(contrast, self.rates(self.update)),
             None if following is None else following[0],
         )
-        self._window += (loss, wrong, len(labels))
+        window = self._window
+        window[0] += loss
+        window[1] += wrong
+        window[2] += len(labels)
         for callback in self._reading:
             callback.on_reads(self, contrast)
 
@@ -248,71 +264,26 @@ class Trainer:
         if images:
             for callback in self.callbacks:
                 callback.on_log(
-                    self, float(loss / images), float(wrong / images), self.rates(self.update - 1)
+                    self, loss / images, wrong / images, self.rates(self.update - 1)
                 )
-        self._window[:] = 0.0
+        self._window = [0.0, 0, 0]
 
     def _evaluate(self) -> None:
         if len(self.dataset.validation) == 0:
             return
         self.validation = evaluate(
-            self.crossbar, self.dataset.validation, self.training.loss,
+            self.crossbar,
+            self.dataset.validation,
+            self.training.loss,
             self.training.evaluation_reads,
         )
         for callback in self.callbacks:
             callback.on_evaluation(self, self.validation)
 
     def _save(self) -> None:
-        # Not kept: a resume from it could only diverge again.
-        for layer, g in enumerate(self.crossbar.conductances()):
-            if not np.isfinite(g.sum(dtype=np.float64)):
-                raise DivergedError(
-                    self.update,
-                    f"a conductance of layer {layer} is not finite; a smaller training.eta may help",
-                )
+        require_finite(self.crossbar, self.update)
         for callback in self.callbacks:
             callback.on_save(self)
-
-
-def _check_volts(dataset: Dataset, limit: float) -> None:
-    """Raise LimitError where a sample of any split would be clamped beyond the limit."""
-    for name in ("train", "validation", "test"):
-        split = getattr(dataset, name)
-        if len(split) == 0:
-            continue
-        volts = split.volts_per_unit * np.abs(split.samples).max(axis=1)
-        worst = int(volts.argmax())
-        if volts[worst] > limit:
-            raise LimitError(
-                f"network.voltage_limit_v: sample {worst} of the {name} split asks for "
-                f"{volts[worst]:.9g} V, the limit is {limit:.9g} V; see data.gamma_v"
-            )
-
-
-def _verdict(test: Evaluation, classes: int) -> str:
-    """Return "done", or how the network is dead although every voltage was finite."""
-    if classes > 1 and test.images > 1 and test.classes == 1:
-        return (
-            f"dead: all {test.images} test images get the same answer; "
-            f"{100 * test.silent:.0f} % of the hidden nodes are silent"
-        )
-    return "done"
-
-
-def _nonfinite(crossbar: Crossbar, contrast: Contrast) -> str:
-    """Return where the first non-finite voltage stands."""
-    network = crossbar.network
-    for phase, reading in (("first", contrast.first), ("second", contrast.second)):
-        bad = np.argwhere(~np.isfinite(reading.mean))
-        if bad.size:
-            image, node = (int(k) for k in bad[0])
-            layer = next(k for k, s in enumerate(network.slices, start=1) if node < s.stop)
-            inside = node - network.slices[layer - 1].start
-            return (
-                f"node {inside} of layer {layer} reads {reading.mean[image, node]} V in the "
-                f"{phase} phase, the update was not applied; a smaller training.eta may help"
-            )
-    return "the loss is not finite, the update was not applied; a smaller training.eta may help"
 
 
 def _overrides(callback: Callback, name: str) -> bool:

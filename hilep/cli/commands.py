@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 import typer
 
@@ -13,7 +14,9 @@ from hilep.errors import BadInputError
 GROUP = "hilep.commands"
 
 # Typer carries a click of its own or uses an installed one; either way this is its root error.
-_CommandLineError = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+_CommandLineError: Any = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
 
 
 def invoke(arguments: list[str]) -> int:
@@ -30,7 +33,7 @@ def invoke(arguments: list[str]) -> int:
     try:
         status = command.main(arguments or ["--help"], prog_name="hilep", standalone_mode=False)
     except _CommandLineError as error:
-        raise BadInputError(error.format_message()) from error  # type: ignore[attr-defined]
+        raise BadInputError(error.format_message()) from error
     except typer.Abort as error:
         raise KeyboardInterrupt from error
     return status if isinstance(status, int) else 0

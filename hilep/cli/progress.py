@@ -24,7 +24,7 @@ from hilep.trainer import Outcome, Trainer
 
 SECONDS_BETWEEN_DRAWINGS = 0.1
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-"""What asks a run to stop, where the system has it: Ctrl-C, `kill`, a closed terminal, Ctrl-Break."""
+"""What asks a run to stop: Ctrl-C, `kill`, a closed terminal, and Ctrl-Break on Windows."""
 
 
 def say(line: str) -> None:
@@ -112,8 +112,7 @@ class TrainingProgress(Callback):
     def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:
         """Show the validation accuracy."""
         self._text = (
-            f"validation {100 * evaluation.accuracy:.2f} +- "
-            f"{100 * evaluation.standard_error:.2f} %"
+            f"validation {100 * evaluation.accuracy:.2f} +- {100 * evaluation.standard_error:.2f} %"
         )
         if self._bar is None:
             say(f"update {trainer.update}: {self._text}")

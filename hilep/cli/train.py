@@ -24,9 +24,7 @@ def train(
     out: Annotated[
         Path | None, typer.Option("--out", help="Run file to write [hilep-DATE-TIME.h5].")
     ] = None,
-    resume: Annotated[
-        Path | None, typer.Option("--resume", help="Run file to go on with.")
-    ] = None,
+    resume: Annotated[Path | None, typer.Option("--resume", help="Run file to go on with.")] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Let --out replace an existing run file.")
     ] = False,

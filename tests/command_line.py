@@ -1,0 +1,65 @@
+"""The command line as tests call it: in this process, or in one of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import hilep
+
+ROOT = Path(hilep.__file__).parent.parent
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+# A shell may have started the tests in the background, with Ctrl-C ignored.
+PROGRAM = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    "from hilep.cli import main; main()"
+)
+
+SMALL = {
+    "data.name": '"xor"',
+    "network.layers": "[4, 6, 2]",
+    "device.solver": '"reference"',
+    "training.updates": "12",
+}
+
+
+def settings(values=None):
+    """The words that set each key, those of a small quick run unless told otherwise."""
+    return [
+        word
+        for key, value in {**SMALL, **(values or {})}.items()
+        if value is not None
+        for word in ("--set", f"{key}={value}")
+    ]
+
+
+def toml(values):
+    """The text of a configuration file with these keys."""
+    sections = {}
+    for key, value in values.items():
+        section, _, name = key.partition(".")
+        sections.setdefault(section, []).append(f"{name} = {value}")
+    return "\n".join(
+        line for section, lines in sections.items() for line in (f"[{section}]", *lines)
+    )
+
+
+def start(words, folder, program=PROGRAM, **more):
+    """`hilep` in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *words],
+        cwd=folder,
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **more,
+    )
+
+
+def ended(words, folder, program=PROGRAM):
+    """(exit status, standard output, standard error) of `hilep` in a process of its own."""
+    with start(words, folder, program) as process:
+        out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
