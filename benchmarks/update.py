@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
+# One thread, also in the libraries that numpy calls: read when these are first imported.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"
 
@@ -94,8 +95,7 @@ def updating(hidden: int, sigma: float, clamped: float) -> Callable[[], None]:
 
 
 def floor(hidden: int) -> tuple[Callable[[], None], Callable[[], None], int]:
-    """Return a pass over the next array of the ring, one over the same array, and the ring's size.
-    """
+    """Return a pass over the next array of the ring, one over the same array, and the ring's size."""
     shape = (hidden, 2 * INPUTS)
     count = max(2, -(-4 * last_level_cache() // (4 * shape[0] * shape[1])))
     ring = [np.full(shape, 0.01, np.float32) for _ in range(count)]
@@ -121,7 +121,7 @@ def against_floor(hidden: int, seconds: float) -> list[dict[str, object]]:
     }
     for work in (*cases.values(), from_memory, from_cache):
         seconds_of(work, 3)
-    # 32 MFLOP at 1024 hidden nodes: rank-4 update, next inputs' currents, sums; both relaxations.
+    # 32 MFLOP at 1024 hidden nodes: rank-4 update, next currents, sums; both relaxations.
     flop = 2 * INPUTS * hidden * (8 + 8 + 3) + 10 * BATCH * hidden * OUTPUTS * 4
     per_round = max(3, int(20 * 1024 / hidden))
     times: dict[str, list[float]] = {name: [] for name in cases}
@@ -167,11 +167,17 @@ def overhead(rounds: int, updates: int) -> dict[str, object]:
         config = load(
             None,
             [
-                'data.name="file"', f"data.file='{file}'", "data.gamma_v=500",
-                "data.validation_fraction=0", "data.test_fraction=0.001",
-                f"network.layers=[{2 * INPUTS}, 1024, {OUTPUTS}]", 'training.nudging="spring"',
-                f"training.updates={updates}", "training.eta=1e-6",
-                f"training.batch_size={BATCH}", "training.checkpoint_seconds=1",
+                'data.name="file"',
+                f"data.file='{file}'",
+                "data.gamma_v=500",
+                "data.validation_fraction=0",
+                "data.test_fraction=0.001",
+                f"network.layers=[{2 * INPUTS}, 1024, {OUTPUTS}]",
+                'training.nudging="spring"',
+                f"training.updates={updates}",
+                "training.eta=1e-6",
+                f"training.batch_size={BATCH}",
+                "training.checkpoint_seconds=1",
             ],
         )
         alone, whole = [], []
@@ -200,9 +206,13 @@ def overhead(rounds: int, updates: int) -> dict[str, object]:
                 whole.append((end - middle - looked) / updates)
     ratios = [w / a for w, a in zip(whole, alone, strict=True)]
     return {
-        "update_ms": 1e3 * median(alone), "trainer_ms": 1e3 * median(whole),
-        "ratio": median(ratios), "lowest": min(ratios), "highest": max(ratios),
-        "rounds": rounds, "updates": updates,
+        "update_ms": 1e3 * median(alone),
+        "trainer_ms": 1e3 * median(whole),
+        "ratio": median(ratios),
+        "lowest": min(ratios),
+        "highest": max(ratios),
+        "rounds": rounds,
+        "updates": updates,
     }
 
 

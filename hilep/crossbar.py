@@ -1,4 +1,4 @@
-"""The device interface: four verbs, their batch and low-rank forms, and an optional spring nudge."""
+"""The device interface: four verbs, their batch and low-rank forms, an optional spring nudge."""
 
 from __future__ import annotations
 
@@ -111,8 +111,7 @@ class Crossbar(ABC):
         """
         if nudging.kind != "current" and not self.has_spring:
             raise UnsupportedError(
-                f"training.nudging: {type(self).__name__} cannot do {nudging.kind!r}; "
-                "use 'current'"
+                f"training.nudging: {type(self).__name__} cannot do {nudging.kind!r}; use 'current'"
             )
 
     def read_batch(self, volts: ArrayLike, samples: int = 1) -> Reading:
@@ -208,8 +207,8 @@ class Crossbar(ABC):
         """Return what a bit-identical resume needs besides conductances, as plain JSON values."""
         return {}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take up the state that `state` returned."""
+    def restore(self, state: dict[str, Any]) -> None:  # noqa: B027
+        """Take up the state that `state` returned; a device without one has nothing to do."""
 
     def snapshot(self) -> dict[str, Any]:
         """Return identity and every setting of the device, as plain JSON values."""

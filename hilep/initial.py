@@ -32,8 +32,7 @@ def initial_conductances(
     """
     if initial not in ("clipped-uniform", "absolute-uniform"):
         raise BadInputError(
-            'network.initial: expected "clipped-uniform" or "absolute-uniform", '
-            f"got {initial!r}"
+            f'network.initial: expected "clipped-uniform" or "absolute-uniform", got {initial!r}'
         )
     arrays = []
     for nodes, shape in zip(network.layers, network.shapes, strict=False):

@@ -1,8 +1,8 @@
-"""Kirchhoff's current law and the diode conditions: the test of equilibrium that needs no reference.
+"""Kirchhoff's current law and the diode conditions: a test of equilibrium without a reference.
 
-With c = V_i * sum_j g_ij - sum_j g_ij V_j - b_i - i_nudge, the current that would have to leave node
-i: an output has c = 0; a hidden node held at or above 0 V has V >= 0, c >= 0 and one of them zero
-(signs reversed for the other polarity), because its diode only ever supplies current.
+With c = V_i * sum_j g_ij - sum_j g_ij V_j - b_i - i_nudge, the current that would have to leave
+node i: an output has c = 0; a hidden node held at or above 0 V has V >= 0, c >= 0 and one of them
+zero (signs reversed for the other polarity), because its diode only ever supplies current.
 """
 
 from __future__ import annotations
@@ -50,8 +50,9 @@ def residual(
     inflow = np.zeros_like(v)
     magnitude = np.zeros_like(v)
     if bias_currents is not None:
-        inflow += bias_currents
-        magnitude += np.abs(bias_currents)
+        bias = np.asarray(bias_currents, dtype=np.float64)
+        inflow += bias
+        magnitude += np.abs(bias)
     for k, values in enumerate(conductances):
         g = np.asarray(values, dtype=np.float64)
         pre, post = network.with_bias_rows(layers[k]), network.slices[k]
@@ -66,8 +67,9 @@ def residual(
             magnitude[:, inside] += np.abs(layers[k + 1]) @ joined.T
     out = network.output_slice
     if amps is not None:
-        inflow[:, out] += amps
-        magnitude[:, out] += np.abs(amps)
+        nudge = np.asarray(amps, dtype=np.float64)
+        inflow[:, out] += nudge
+        magnitude[:, out] += np.abs(nudge)
     if spring_siemens and np.isfinite(spring_siemens):
         pulled = spring_siemens * np.asarray(targets, dtype=np.float64)
         siemens[out] += spring_siemens
@@ -99,9 +101,11 @@ def imbalance(
         (batch, n), dimensionless; 0 for a node without any current, and for one that no
         conductance joins to anything, whose voltage no current law decides.
     """
-    through = volts * siemens
-    scale = magnitude + np.abs(through)
-    current = through - inflow
+    # A node that ran away has an imbalance that is not a number, which is what the caller tests.
+    with np.errstate(over="ignore", invalid="ignore"):
+        through = volts * siemens
+        scale = magnitude + np.abs(through)
+        current = through - inflow
     sign = polarity.astype(np.float64)
     held = np.minimum(np.abs(through), np.abs(current))
     held = np.maximum(held, np.maximum(-sign * through, -sign * current))

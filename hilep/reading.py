@@ -99,7 +99,7 @@ class ProgramReport:
 
 @dataclass(frozen=True, slots=True)
 class LayerUpdate:
-    """One layer's change of conductance in factors, siemens:
+    """One layer's change of conductance in factors, siemens.
 
     dg[i, j] = row[i] + column[j] + sum over r of left[r, i] * right[r, j]
 

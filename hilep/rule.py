@@ -184,14 +184,24 @@ class LearningRule:
             column = scale * own[post]
             if layer == 0:
                 update = self._input_layer(
-                    inputs, read_inputs, difference[:, post], total[:, post], column, scale,
+                    inputs,
+                    read_inputs,
+                    difference[:, post],
+                    total[:, post],
+                    column,
+                    scale,
                     None if excess is None else excess[0],
                 )
             else:
                 pre = network.slices[layer - 1]
                 update = self._joined(
-                    difference[:, pre], total[:, pre], own[pre],
-                    difference[:, post], total[:, post], column, scale,
+                    difference[:, pre],
+                    total[:, pre],
+                    own[pre],
+                    difference[:, post],
+                    total[:, post],
+                    column,
+                    scale,
                 )
             layers.append(update)
         bias = None

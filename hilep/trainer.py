@@ -15,7 +15,7 @@ from hilep.callbacks import Callback
 from hilep.config import TrainingSection
 from hilep.crossbar import Crossbar
 from hilep.data import Batches, Dataset
-from hilep.errors import DivergedError, LimitError
+from hilep.errors import DivergedError, LimitError, NotSettledError
 from hilep.evaluation import Evaluation, evaluate
 from hilep.nudging import Nudging, beta_difference, loss_curvature
 from hilep.reading import Contrast
@@ -231,7 +231,7 @@ class Trainer:
             contrast = self.crossbar.free_and_nudged(
                 volts, targets, self.nudging, training.reads, self.rule.statistic
             )
-        except LimitError as error:
+        except (LimitError, NotSettledError) as error:
             if self.update == 0:
                 raise
             raise DivergedError(self.update, str(error)) from error

@@ -46,8 +46,9 @@ def build(network: Network, options: SimulatedOptions, relaxation: Relaxation) -
     """Return the simulated crossbar that `options` describe."""
     import numpy as np
 
-    from hilep.simulators.ideal import SimulatedCrossbar, Solver
+    from hilep.simulators.ideal import SimulatedCrossbar
     from hilep.simulators.noise import Converter, ReadNoise
+    from hilep.simulators.solver import Solver
 
     dtype = np.float32 if options.precision == "float32" else np.float64
     solver: Solver

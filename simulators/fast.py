@@ -1,4 +1,4 @@
-"""The ideal network with the fused kernels: one read and one write of the conductances per update."""
+"""The ideal network with fused kernels: one read and one write of the conductances an update."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from hilep.network import Network
 from hilep.reading import LayerUpdate, Update
 from hilep.simulators import kernels
 from hilep.simulators.pull import Drive, Pull
-
 
 CACHE_LINE = 64
 
@@ -44,9 +43,7 @@ class FastSolver:
         self._open = (self.dtype.type(-np.inf), self.dtype.type(np.inf))
         self._unchanged = [LayerUpdate.zero(shape) for shape in network.shapes]
         self._total_first = np.zeros(network.layers[1])
-        self._between = [
-            (np.zeros(pre), np.zeros(post)) for pre, post in network.shapes[1:]
-        ]
+        self._between = [(np.zeros(pre), np.zeros(post)) for pre, post in network.shapes[1:]]
         self._inverse = np.zeros(network.free_nodes)
         self._siemens = np.zeros(network.free_nodes)
         self._constant = np.zeros(network.free_nodes)
@@ -113,10 +110,10 @@ class FastSolver:
         return left, right, update.column.astype(self.dtype)
 
     def _pass_between(self, layer: int, update: LayerUpdate, clip: bool) -> None:
-        window = self._window if clip else self._open
-        kernels.junction_pass(
-            self._held[layer], *self._factors(update), *window, *self._between[layer - 1]
-        )
+        left, right, column = self._factors(update)
+        low, high = self._window if clip else self._open
+        pre, post = self._between[layer - 1]
+        kernels.junction_pass(self._held[layer], left, right, column, low, high, pre, post)
 
     def _pass_inputs(
         self, update: LayerUpdate, inputs: Floats | None, window: tuple[np.floating, np.floating]
@@ -132,8 +129,16 @@ class FastSolver:
         self._mirrored = _mirrored(self._clamped)
         self._drive = np.empty((self._clamped.shape[0], self.network.layers[1]))
         kernels.input_pass(
-            self._held[0], left, right, column, mirrored, *window,
-            self._clamped, self._mirrored, self._drive, self._total_first,
+            self._held[0],
+            left,
+            right,
+            column,
+            mirrored,
+            *window,
+            self._clamped,
+            self._mirrored,
+            self._drive,
+            self._total_first,
         )
         self._sum_nodes()
 
@@ -167,9 +172,7 @@ class FastSolver:
                 return
             siemens = self._siemens + pull.siemens
             current = drive.amps + constant + pull.amps
-            volts[:] = np.divide(
-                current, siemens, out=np.zeros_like(current), where=siemens != 0
-            )
+            volts[:] = np.divide(current, siemens, out=np.zeros_like(current), where=siemens != 0)
             return
         inverse = self._inverse[out]
         if pull.clamped is not None:
@@ -178,9 +181,19 @@ class FastSolver:
             siemens = self._siemens[out] + pull.siemens
             inverse = np.divide(1.0, siemens, out=np.zeros_like(siemens), where=siemens != 0)
         kernels.relax(
-            self._junctions, self._starts, drive.amps, self._constant, self._inverse, self._low,
-            self._high, pull.amps, inverse, pull.clamped is not None, volts,
-            np.empty_like(volts), sweeps,
+            self._junctions,
+            self._starts,
+            drive.amps,
+            self._constant,
+            self._inverse,
+            self._low,
+            self._high,
+            pull.amps,
+            inverse,
+            pull.clamped is not None,
+            volts,
+            np.empty_like(volts),
+            sweeps,
         )
 
     def residual(self, drive: Drive, volts: Doubles, pull: Pull) -> float:
@@ -218,6 +231,6 @@ def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Floats:
 def _mirrored(volts: Floats) -> bool:
     """Return whether the second half of every row is the negative of the first."""
     half, odd = divmod(volts.shape[1], 2)
-    return not odd and volts.shape[0] > 0 and bool(
-        np.array_equal(volts[:, :half], -volts[:, half:])
+    return (
+        not odd and volts.shape[0] > 0 and bool(np.array_equal(volts[:, :half], -volts[:, half:]))
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,30 +16,13 @@ from hilep.nudging import Nudging
 from hilep.reading import Contrast, ProgramReport, Reading, Statistic, Update
 from hilep.simulators.noise import ReadNoise
 from hilep.simulators.pull import Drive, Pull
+from hilep.simulators.solver import Solver
 
 MOST_SWEEPS = 100_000
 """Sweeps after which a relaxation to a tolerance gives up."""
 SWEEPS_BETWEEN_CHECKS = 8
 BLOCK_BYTES = 1 << 18
 """Samples held at once, at the least, where every sample is needed."""
-
-
-class Solver(Protocol):
-    """What computes the ideal network; see `hilep.simulators.reference` for what each verb means."""
-
-    name: str
-    bias_currents: Doubles
-
-    @property
-    def conductances(self) -> list[Floats]: ...
-    def load(self, conductances: list[Floats]) -> None: ...
-    def held(self, inputs: ArrayLike) -> Drive | None: ...
-    def forward(self, inputs: Floats) -> Drive: ...
-    def glance(self, inputs: Floats) -> Drive: ...
-    def relax(self, drive: Drive, volts: Doubles, pull: Pull, sweeps: int) -> None: ...
-    def residual(self, drive: Drive, volts: Doubles, pull: Pull) -> float: ...
-    def output_siemens(self) -> Doubles: ...
-    def add(self, update: Update, clip: bool, next_inputs: Floats | None) -> None: ...
 
 
 class SimulatedCrossbar(Crossbar):
@@ -318,8 +301,13 @@ class SimulatedCrossbar(Crossbar):
         for _ in range(MOST_SWEEPS // SWEEPS_BETWEEN_CHECKS):
             self.solver.relax(drive, volts, pull, SWEEPS_BETWEEN_CHECKS)
             off = self.solver.residual(drive, volts, pull)
-            if not off > self.tolerance:
+            if off <= self.tolerance:
                 return volts
+            if not np.isfinite(off):
+                raise NotSettledError(
+                    "relaxation: voltages grow without end; a negative spring or a conductance "
+                    "that is not finite leaves no equilibrium"
+                )
         raise NotSettledError(
             f"relaxation: imbalance {off:.3g} after {MOST_SWEEPS} sweeps, "
             f"expected <= {self.tolerance:.3g} (training.relaxation_tolerance)"
@@ -329,7 +317,7 @@ class SimulatedCrossbar(Crossbar):
         """Return how many images a look may relax at once: a tenth of the conductances' bytes."""
         held = sum(g.nbytes for g in self.solver.conductances)
         row = 8 * (self.network.inputs + 3 * self.network.free_nodes)
-        return max(16, min(1024, held // 10 // row))
+        return max(16, min(1024, int(held // 10 // row)))
 
     def _block(self, inputs: Floats) -> int:
         """Return how many samples of a batch may be held at once.
@@ -341,7 +329,7 @@ class SimulatedCrossbar(Crossbar):
             nodes += self.network.inputs
         sample_bytes = 8 * inputs.shape[0] * nodes
         held = sum(g.nbytes for g in self.solver.conductances)
-        return max(1, max(BLOCK_BYTES, held // 10) // (8 * sample_bytes))
+        return max(1, int(max(BLOCK_BYTES, held // 10) // (8 * sample_bytes)))
 
     def _reading(
         self, volts: Doubles, count: int, stream: str, inputs: Floats, statistic: Statistic

@@ -13,10 +13,15 @@ finite, and every clip is written so that a NaN stays a NaN.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
+
+from hilep.arrays import Doubles, Floats
+
+Integers: TypeAlias = NDArray[np.int64]
 
 _Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
 
@@ -35,7 +40,17 @@ def _compiled(kernel: _Kernel) -> _Kernel:
 
 
 @_compiled
-def update_row_mirrored(row, left, a0, a1, a2, a3, shift, low, high):  # type: ignore[no-untyped-def]
+def update_row_mirrored(
+    row: Floats,
+    left: Floats,
+    a0: np.floating[Any],
+    a1: np.floating[Any],
+    a2: np.floating[Any],
+    a3: np.floating[Any],
+    shift: np.floating[Any],
+    low: np.floating[Any],
+    high: np.floating[Any],
+) -> None:
     """Add a rank-four update to one row whose second half sees the inputs with opposite sign."""
     half = row.size // 2
     plus = row[:half]
@@ -55,7 +70,19 @@ def update_row_mirrored(row, left, a0, a1, a2, a3, shift, low, high):  # type: i
 
 
 @_compiled
-def add_four(row, left, r, at, a0, a1, a2, a3, shift, low, high):  # type: ignore[no-untyped-def]
+def add_four(
+    row: Floats,
+    left: Floats,
+    r: int,
+    at: int,
+    a0: np.floating[Any],
+    a1: np.floating[Any],
+    a2: np.floating[Any],
+    a3: np.floating[Any],
+    shift: np.floating[Any],
+    low: np.floating[Any],
+    high: np.floating[Any],
+) -> None:
     """Add a number and four terms of a low-rank update to part of a row and clip it."""
     x0 = left[r, at : at + row.size]
     x1 = left[r + 1, at : at + row.size]
@@ -68,7 +95,14 @@ def add_four(row, left, r, at, a0, a1, a2, a3, shift, low, high):  # type: ignor
 
 
 @_compiled
-def add_one(row, x, a, shift, low, high):  # type: ignore[no-untyped-def]
+def add_one(
+    row: Floats,
+    x: Floats,
+    a: np.floating[Any],
+    shift: np.floating[Any],
+    low: np.floating[Any],
+    high: np.floating[Any],
+) -> None:
     """Add a number and one term of a low-rank update to part of a row and clip it."""
     for i in range(row.size):
         g = row[i] + (shift + x[i] * a)
@@ -77,7 +111,7 @@ def add_one(row, x, a, shift, low, high):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def clip_row(row, low, high):  # type: ignore[no-untyped-def]
+def clip_row(row: Floats, low: np.floating[Any], high: np.floating[Any]) -> None:
     """Clip one row to the conductance window; a NaN stays."""
     for i in range(row.size):
         g = row[i]
@@ -86,7 +120,7 @@ def clip_row(row, low, high):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def drive_mirrored(row, inputs, b):  # type: ignore[no-untyped-def]
+def drive_mirrored(row: Floats, inputs: Floats, b: int) -> tuple[np.floating[Any], ...]:
     """Return the row's sum and its products with four images whose halves have opposite signs."""
     half = row.size // 2
     plus = row[:half]
@@ -114,7 +148,7 @@ def drive_mirrored(row, inputs, b):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def drive_four(row, inputs, b):  # type: ignore[no-untyped-def]
+def drive_four(row: Floats, inputs: Floats, b: int) -> tuple[np.floating[Any], ...]:
     """Return the products of one row with four images."""
     x0 = inputs[b]
     x1 = inputs[b + 1]
@@ -135,7 +169,7 @@ def drive_four(row, inputs, b):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def drive_one(row, x):  # type: ignore[no-untyped-def]
+def drive_one(row: Floats, x: Floats) -> np.floating[Any]:
     """Return the product of one row with one image."""
     total = row.dtype.type(0)
     for i in range(row.size):
@@ -144,7 +178,7 @@ def drive_one(row, x):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def row_sum(row):  # type: ignore[no-untyped-def]
+def row_sum(row: Floats) -> np.floating[Any]:
     """Return the sum of one row."""
     total = row.dtype.type(0)
     for i in range(row.size):
@@ -153,7 +187,17 @@ def row_sum(row):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def update_rows(g, first, end, left, right, shift, mirrored, low, high):  # type: ignore[no-untyped-def]
+def update_rows(
+    g: Floats,
+    first: int,
+    end: int,
+    left: Floats,
+    right: Floats,
+    shift: Floats,
+    mirrored: bool,
+    low: np.floating[Any],
+    high: np.floating[Any],
+) -> None:
     """Add a low-rank update to rows `first` to `end` and clip them to the window."""
     nodes = g.shape[1]
     rank = left.shape[0]
@@ -176,15 +220,33 @@ def update_rows(g, first, end, left, right, shift, mirrored, low, high):  # type
                 for quad in range(quads):
                     r = 4 * quad
                     add_four(
-                        row, left, r, at, right[r, j], right[r + 1, j], right[r + 2, j],
-                        right[r + 3, j], add, open_low, open_high,
+                        row,
+                        left,
+                        r,
+                        at,
+                        right[r, j],
+                        right[r + 1, j],
+                        right[r + 2, j],
+                        right[r + 3, j],
+                        add,
+                        open_low,
+                        open_high,
                     )
                     add = row_type(0)
                 r = 4 * quads
                 if r + 4 == rank:
                     add_four(
-                        row, left, r, at, right[r, j], right[r + 1, j], right[r + 2, j],
-                        right[r + 3, j], add, low, high,
+                        row,
+                        left,
+                        r,
+                        at,
+                        right[r, j],
+                        right[r + 1, j],
+                        right[r + 2, j],
+                        right[r + 3, j],
+                        add,
+                        low,
+                        high,
                     )
                 else:
                     for one in range(r, rank - 1):
@@ -198,17 +260,29 @@ def update_rows(g, first, end, left, right, shift, mirrored, low, high):  # type
 
 
 @_compiled
-def input_pass(  # type: ignore[no-untyped-def]
-    g, left, right, shift, mirrored, low, high, inputs, mirrored_inputs, drive, total
-):
+def input_pass(
+    g: Floats,
+    left: Floats,
+    right: Floats,
+    shift: Floats,
+    mirrored: bool,
+    low: np.floating[Any],
+    high: np.floating[Any],
+    inputs: Floats,
+    mirrored_inputs: bool,
+    drive: Doubles,
+    total: Doubles,
+) -> None:
     """Update the first layer in place and form the next inputs' currents in the same pass.
 
     Args:
         g: siemens (n_post, n_pre), changed in place.
-        left, right: factors (rank, n_pre) and (rank, n_post); with rank 0 nothing is added.
+        left: factors (rank, n_pre); with rank 0 nothing is added.
+        right: factors (rank, n_post).
         shift: a number to add to each row (n_post,).
         mirrored: the rank is 4 and the second half of `left` is the negative of the first.
-        low, high: siemens, the window to clip to after the update.
+        low: siemens, the lower end of the window to clip to after the update.
+        high: its upper end.
         inputs: volts of the next batch (batch, n_pre).
         mirrored_inputs: the second half of `inputs` is the negative of the first.
         drive: out, amperes (batch, n_post).
@@ -217,9 +291,7 @@ def input_pass(  # type: ignore[no-untyped-def]
     batch = inputs.shape[0]
     for j in range(g.shape[0]):
         if j % ROWS == 0:
-            update_rows(
-                g, j, min(j + ROWS, g.shape[0]), left, right, shift, mirrored, low, high
-            )
+            update_rows(g, j, min(j + ROWS, g.shape[0]), left, right, shift, mirrored, low, high)
         row = g[j]
         b = 0
         if mirrored_inputs and batch >= 4:
@@ -246,13 +318,25 @@ def input_pass(  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def junction_pass(  # type: ignore[no-untyped-def]
-    g, left, right, shift, low, high, total_pre, total_post
-):
+def junction_pass(
+    g: Floats,
+    left: Floats,
+    right: Floats,
+    shift: Floats,
+    low: np.floating[Any],
+    high: np.floating[Any],
+    total_pre: Doubles,
+    total_post: Doubles,
+) -> None:
     """Update a layer between free nodes in place and sum it over both of its sides.
 
     Args:
-        g, left, right, shift, low, high: as in `input_pass`.
+        g: siemens (n_post, n_pre), changed in place.
+        left: factors (rank, n_pre).
+        right: factors (rank, n_post).
+        shift: a number to add to each row (n_post,).
+        low: siemens, the lower end of the window.
+        high: its upper end.
         total_pre: out, siemens (n_pre,).
         total_post: out, siemens (n_post,).
     """
@@ -267,10 +351,21 @@ def junction_pass(  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def relax(  # type: ignore[no-untyped-def]
-    junctions, starts, drive, constant, inverse, low, high, pull, pull_inverse, clamped, volts,
-    pushed, sweeps,
-):
+def relax(
+    junctions: tuple[Floats, ...],
+    starts: Integers,
+    drive: Doubles,
+    constant: Doubles,
+    inverse: Doubles,
+    low: Doubles,
+    high: Doubles,
+    pull: Doubles,
+    pull_inverse: Doubles,
+    clamped: bool,
+    volts: Doubles,
+    pushed: Doubles,
+    sweeps: int,
+) -> None:
     """Sweep eq. (6) over all layers, first to last, `sweeps` times; every image on its own.
 
     Args:
@@ -280,7 +375,8 @@ def relax(  # type: ignore[no-untyped-def]
         drive: amperes into the first free layer from the inputs (batch, n_1).
         constant: amperes into every free node that no voltage changes (n_free,).
         inverse: ohms, one over each free node's total conductance (n_free,), 0 for a total of 0.
-        low, high: volts between which a node's diode lets it move (n_free,).
+        low: volts below which a node's diode does not let it fall (n_free,).
+        high: volts above which it does not let it rise (n_free,).
         pull: amperes into the outputs from a nudge (batch, n_out).
         pull_inverse: as `inverse` for the outputs (n_out,), a spring's conductance included.
         clamped: the outputs stay where they are.
@@ -306,8 +402,10 @@ def relax(  # type: ignore[no-untyped-def]
                 at = start - first
                 current = held[:size]
                 for b in range(batch):
-                    below = drive[b, start : start + size] if layer == 0 else (
-                        pushed[b, start : start + size]
+                    below = (
+                        drive[b, start : start + size]
+                        if layer == 0
+                        else (pushed[b, start : start + size])
                     )
                     if layer == 0:
                         for i in range(size):
@@ -363,7 +461,7 @@ def relax(  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def invert(siemens, ohms):  # type: ignore[no-untyped-def]
+def invert(siemens: Doubles, ohms: Doubles) -> None:
     """Write one over each conductance, and 0 for a conductance of 0."""
     for i in range(siemens.size):
         ohms[i] = 0.0 if siemens[i] == 0.0 else 1.0 / siemens[i]

@@ -127,7 +127,7 @@ class ReadNoise:
             clamped += inputs
         if self.converter is None:
             return Reading.of_samples(reads, clamped)
-        reads, beyond = self.converter.convert(reads)
+        reads, beyond = self.converter.convert(np.asarray(reads, dtype=np.float64))
         reading = Reading.of_samples(reads, clamped)
         if not beyond.any():
             return reading
@@ -203,10 +203,15 @@ def _joined(a: Reading, b: Reading) -> Reading:
     clamped = None
     if a.clamped is not None and b.clamped is not None:
         clamped = _joined(a.clamped, b.clamped)
-    status = a.status if b.status is None else (
-        b.status if a.status is None else a.status | b.status
+    status = (
+        a.status if b.status is None else (b.status if a.status is None else a.status | b.status)
     )
     return Reading(
-        a.mean + step * (b.count / count), count, None, spread / (count - 1), clamped,
-        b.time_s, status,
+        a.mean + step * (b.count / count),
+        count,
+        None,
+        spread / (count - 1),
+        clamped,
+        b.time_s,
+        status,
     )

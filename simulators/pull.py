@@ -25,7 +25,7 @@ class Drive:
     @property
     def batch(self) -> int:
         """Number of images."""
-        return self.inputs.shape[0]
+        return int(self.inputs.shape[0])
 
 
 @dataclass(frozen=True, slots=True)

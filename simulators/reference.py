@@ -1,6 +1,4 @@
-"""The ideal network in plain numpy, written to be read beside the paper; the fast one is tested
-against it.
-"""
+"""The ideal network in plain numpy, to be read beside the paper; what the fast one is tested by."""
 
 from __future__ import annotations
 
@@ -70,9 +68,7 @@ class ReferenceSolver:
                 else:
                     current += pull.amps
                     siemens += pull.siemens
-                mean = np.divide(
-                    current, siemens, out=np.zeros_like(current), where=siemens != 0
-                )
+                mean = np.divide(current, siemens, out=np.zeros_like(current), where=siemens != 0)
                 polarity = network.polarity[here]
                 diode = np.where(polarity > 0, np.where(mean < 0, 0, mean), mean)
                 volts[:, here] = np.where(polarity < 0, np.where(diode > 0, 0, diode), diode)
@@ -80,7 +76,11 @@ class ReferenceSolver:
     def residual(self, drive: Drive, volts: Doubles, pull: Pull) -> float:
         """Return the largest of `hilep.kirchhoff.residual`."""
         off = kirchhoff.residual(
-            self.network, self.conductances, self.bias_currents, drive.inputs, volts,
+            self.network,
+            self.conductances,
+            self.bias_currents,
+            drive.inputs,
+            volts,
             amps=pull.amps if pull.siemens == 0 else None,
             spring_siemens=np.inf if pull.clamped is not None else pull.siemens,
             targets=pull.targets,

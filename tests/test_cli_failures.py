@@ -38,7 +38,6 @@ DIVERGING = {
     "training.schedule_steps": "[0.5]",
     "training.schedule_factor": "1e60",
     "training.updates": "20",
-    "data.gamma_v": "2.0",
 }
 
 

@@ -147,8 +147,11 @@ def test_n_equal_reads_change_nothing():
     nudging = Nudging.of("centered", "current", 0.2, "half-sum", 2)
     updates = []
     for estimator, reads in (
-        ("square-of-means", 1), ("square-of-means", 7), ("mean-of-squares", 1),
-        ("mean-of-squares", 7), ("unbiased", 2),
+        ("square-of-means", 1),
+        ("square-of-means", 7),
+        ("mean-of-squares", 1),
+        ("mean-of-squares", 7),
+        ("unbiased", 2),
     ):
         learning = rule(estimator, network, reads)
         pair = device.free_and_nudged(x, t, nudging, reads, learning.statistic)

@@ -140,9 +140,7 @@ def test_contrastive_hebbian_learning_descends_its_own_function():
             up[layer][cell] += step
             down[layer][cell] -= step
             slope = (contrast(up, bias) - contrast(down, bias)) / (2 * step)
-            assert update.layers[layer].dense()[cell] == pytest.approx(
-                -slope, rel=1e-5, abs=1e-7
-            )
+            assert update.layers[layer].dense()[cell] == pytest.approx(-slope, rel=1e-5, abs=1e-7)
     for node in range(network.free_nodes):
         moved = np.eye(network.free_nodes)[node] * step
         slope = (contrast(conductances, bias + moved) - contrast(conductances, bias - moved)) / (
@@ -153,7 +151,7 @@ def test_contrastive_hebbian_learning_descends_its_own_function():
 
 @pytest.mark.parametrize(("variant", "kind"), [*CASES, ("chl", "clamp")])
 def test_the_sign_is_descent(variant, kind):
-    """A small step along the update lowers the loss; against it, as eq. (7) prints it, raises it."""
+    """A small step along the update lowers the loss; eq. (7)'s printed sign raises it."""
     network = Network((6, 5, 3), "split", "current")
     device, conductances, bias, inputs, targets = problem(network)
     beta = 1e-4 if variant != "chl" else 1.0
@@ -174,9 +172,7 @@ def test_the_mean_over_a_batch_is_the_sum_divided_by_its_size():
     network = Network((6, 5, 3), "split", "current")
     device, _, _, inputs, targets = problem(network, batch=4)
     summed = update_of(network, device, inputs, targets, "positive", "spring", 0.1)
-    mean = update_of(
-        network, device, inputs, targets, "positive", "spring", 0.1, reduction="mean"
-    )
+    mean = update_of(network, device, inputs, targets, "positive", "spring", 0.1, reduction="mean")
     for a, b in zip(summed.layers, mean.layers, strict=True):
         np.testing.assert_allclose(a.dense(), 4 * b.dense(), rtol=1e-12)
     np.testing.assert_allclose(summed.bias_currents, 4 * mean.bias_currents, rtol=1e-12)

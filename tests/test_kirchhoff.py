@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hilep import kirchhoff
+from hilep.errors import NotSettledError
 from hilep.network import Network
 
 
@@ -55,7 +56,12 @@ def test_relaxed_voltages_obey_kirchhoff_and_the_diodes(solver, network, seed, z
     elif nudge == "clamp":
         device.nudge_spring(np.inf, targets)
         told = {"spring_siemens": np.inf}
-    volts = device.read().mean
+    try:
+        volts = device.read().mean
+    except NotSettledError:
+        # A negative spring may exceed what an output sees through floating hidden nodes.
+        assert nudge == "negative spring"
+        return
     if nudge == "clamp":
         np.testing.assert_array_equal(volts[network.output_slice], targets)
     off = kirchhoff.residual(network, conductances, bias, inputs, volts, **told)

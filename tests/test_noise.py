@@ -229,5 +229,5 @@ def test_bad_noise_is_refused(options, told):
 
 @pytest.mark.parametrize(("bits", "range_v"), [(0, 1.0), (33, 1.0), (8, 0.0), (8, np.inf)])
 def test_a_bad_converter_is_refused(bits, range_v):
-    with pytest.raises(BadInputError, match="device.adc"):
+    with pytest.raises(BadInputError, match="adc"):
         Converter(bits, range_v)

@@ -17,16 +17,25 @@ from hilep.rule import LearningRule
 LAYERS = (8, 7, 5, 3)
 
 
-def trained(
-    solver, a, s, *, bias, variant, kind, estimator, reads, clamped, dtype, updates=25
-):
+def trained(solver, a, s, *, bias, variant, kind, estimator, reads, clamped, dtype, updates=25):
     network = Network(
-        LAYERS, "split", bias, bias_v=1.5 * s, g_min_siemens=2.0**-6 * a, g_max_siemens=0.75 * a,
-        voltage_limit_v=64.0 * s, current_limit_a=1024.0 * a * s,
+        LAYERS,
+        "split",
+        bias,
+        bias_v=1.5 * s,
+        g_min_siemens=2.0**-6 * a,
+        g_max_siemens=0.75 * a,
+        voltage_limit_v=64.0 * s,
+        current_limit_a=1024.0 * a * s,
     )
     device = simulated(
-        network, solver, sigma_v=0.02 * s, clamped_sigma_v=0.01 * s if clamped else 0.0,
-        dtype=dtype, sweeps=5, seed=3,
+        network,
+        solver,
+        sigma_v=0.02 * s,
+        clamped_sigma_v=0.01 * s if clamped else 0.0,
+        dtype=dtype,
+        sweeps=5,
+        seed=3,
     )
     generator = np.random.default_rng(4)
     device.program(initial_conductances(network, generator, "absolute-uniform", a, dtype))
@@ -34,8 +43,13 @@ def trained(
     nudging = Nudging.of(variant, kind, 0.125 * a, "mean", 3)
     eta, eta_bias = 2.0**-7 * a**2 / s**2, 2.0**-7 * a**2
     rule = LearningRule(
-        network, beta_difference(variant, 0.125 * a), [eta, 2 * eta, eta],
-        [eta_bias] * layers, estimator, "sum", reads,
+        network,
+        beta_difference(variant, 0.125 * a),
+        [eta, 2 * eta, eta],
+        [eta_bias] * layers,
+        estimator,
+        "sum",
+        reads,
     )
     outputs = []
     for _ in range(updates):
@@ -67,8 +81,13 @@ def test_scaled_training_is_the_same_training_bit_for_bit(
     solver, dtype, bias, variant, kind, estimator, reads, clamped, a, s
 ):
     told = {
-        "bias": bias, "variant": variant, "kind": kind, "estimator": estimator, "reads": reads,
-        "clamped": clamped, "dtype": dtype,
+        "bias": bias,
+        "variant": variant,
+        "kind": kind,
+        "estimator": estimator,
+        "reads": reads,
+        "clamped": clamped,
+        "dtype": dtype,
     }
     here = trained(solver, 1.0, 1.0, **told)
     there = trained(solver, a, s, **told)

@@ -17,12 +17,31 @@ from hilep.nudging import Nudging, beta_difference
 from hilep.rule import LearningRule
 
 
-def run(solver, network, dtype, *, batch, doubled, hint, variant, kind, estimator, reads, clamped,
-        seed, updates):
+def run(
+    solver,
+    network,
+    dtype,
+    *,
+    batch,
+    doubled,
+    hint,
+    variant,
+    kind,
+    estimator,
+    reads,
+    clamped,
+    seed,
+    updates,
+):
     generator = np.random.default_rng(seed)
     device = simulated(
-        network, solver, sigma_v=1e-3, clamped_sigma_v=1e-3 if clamped else 0.0, dtype=dtype,
-        sweeps=5, seed=seed,
+        network,
+        solver,
+        sigma_v=1e-3,
+        clamped_sigma_v=1e-3 if clamped else 0.0,
+        dtype=dtype,
+        sweeps=5,
+        seed=seed,
     )
     device.program(
         initial_conductances(network, generator, "absolute-uniform", dtype=dtype),
@@ -30,7 +49,11 @@ def run(solver, network, dtype, *, batch, doubled, hint, variant, kind, estimato
     )
     layers = len(network.shapes)
     rule = LearningRule(
-        network, beta_difference(variant, 0.05), [3e-3] * layers, [3e-3] * layers, estimator,
+        network,
+        beta_difference(variant, 0.05),
+        [3e-3] * layers,
+        [3e-3] * layers,
+        estimator,
         reads=reads,
     )
     nudging = Nudging.of(variant, kind, 0.05, "mean", network.outputs)
@@ -75,13 +98,22 @@ def test_fast_equals_reference(
 ):
     hidden = data.draw(st.lists(st.integers(1, 12), max_size=3))
     network = Network(
-        (2 * data.draw(st.integers(1, 9)), *hidden, data.draw(st.integers(1, 6))), "split", bias,
+        (2 * data.draw(st.integers(1, 9)), *hidden, data.draw(st.integers(1, 6))),
+        "split",
+        bias,
         g_min_siemens=0.01,
     )
     dtype, tolerance = precision
     told = {
-        "batch": batch, "doubled": doubled, "hint": hint, "variant": variant, "kind": kind,
-        "estimator": estimator[0], "reads": estimator[1], "clamped": clamped, "seed": seed,
+        "batch": batch,
+        "doubled": doubled,
+        "hint": hint,
+        "variant": variant,
+        "kind": kind,
+        "estimator": estimator[0],
+        "reads": estimator[1],
+        "clamped": clamped,
+        "seed": seed,
         "updates": 4,
     }
     try:
@@ -103,8 +135,16 @@ def test_fast_equals_reference(
 def test_layers_longer_than_a_block_of_the_relaxation(nodes):
     network = Network((6, nodes, 3, nodes, 4), "split", "row")
     told = {
-        "batch": 4, "doubled": True, "hint": True, "variant": "positive", "kind": "spring",
-        "estimator": "square-of-means", "reads": 1, "clamped": False, "seed": 1, "updates": 2,
+        "batch": 4,
+        "doubled": True,
+        "hint": True,
+        "variant": "positive",
+        "kind": "spring",
+        "estimator": "square-of-means",
+        "reads": 1,
+        "clamped": False,
+        "seed": 1,
+        "updates": 2,
     }
     fast = run("fast", network, np.float64, **told)
     reference = run("reference", network, np.float64, **told)
@@ -148,15 +188,20 @@ def test_negative_spring_without_equilibrium_is_refused():
     network = Network((4, 3, 2), bias="none")
     device = simulated(network, sweeps=5)
     device.program([np.full(shape, 0.1) for shape in network.shapes])
-    with pytest.raises(ValueError, match="output 0 has 0.3 S"):
+    with pytest.raises(ValueError, match=r"output 0 has 0\.3 S"):
         device.nudge_spring(-0.31, [0.0, 0.0])
 
 
 @pytest.mark.parametrize("clamped", [0.0, 1e-5])
 @pytest.mark.parametrize(
     ("estimator", "reads"),
-    [("square-of-means", 1), ("square-of-means", 10**6), ("unbiased", 10**6),
-     ("mean-of-squares", 1), ("mean-of-squares", 40)],
+    [
+        ("square-of-means", 1),
+        ("square-of-means", 10**6),
+        ("unbiased", 10**6),
+        ("mean-of-squares", 1),
+        ("mean-of-squares", 40),
+    ],
 )
 def test_training_holds_the_conductances_once_plus_a_fifth(estimator, reads, clamped):
     """Peak of every array allocated during updates, however large N is."""

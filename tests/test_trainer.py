@@ -18,8 +18,12 @@ from hilep.network import Network
 from hilep.trainer import Trainer
 
 IRIS = [
-    'data.name="iris"', "data.gamma_v=20", "network.layers=[8,12,3]", "training.updates=300",
-    "training.eta=1e-2", 'training.schedule="constant"',
+    'data.name="iris"',
+    "data.gamma_v=20",
+    "network.layers=[8,12,3]",
+    "training.updates=300",
+    "training.eta=1e-2",
+    'training.schedule="constant"',
 ]
 
 
@@ -64,9 +68,7 @@ def trainer_for(settings, seed=0, wrap=lambda device: device, **device_options) 
     config = load(None, [*IRIS, f"training.seed={seed}", f"data.seed={seed}", *settings])
     network = config.network.network()
     device = simulated(network, sweeps=5, seed=seed, **device_options)
-    device.program(
-        initial_conductances(network, np.random.default_rng(seed), dtype=np.float64)
-    )
+    device.program(initial_conductances(network, np.random.default_rng(seed), dtype=np.float64))
     return Trainer(wrap(device), load_data(config.data), config.training)
 
 
@@ -76,8 +78,13 @@ def final(trainer: Trainer) -> list[np.ndarray]:
 
 @pytest.mark.parametrize(
     ("variant", "nudging"),
-    [("positive", "current"), ("positive", "spring"), ("negative", "current"),
-     ("centered", "current"), ("centered", "spring")],
+    [
+        ("positive", "current"),
+        ("positive", "spring"),
+        ("negative", "current"),
+        ("centered", "current"),
+        ("centered", "spring"),
+    ],
 )
 def test_training_descends_on_average_with_noise(variant, nudging):
     """Loss over the last 100 of 300 updates to the first 100: 5 standard errors below 0.85."""
@@ -85,9 +92,14 @@ def test_training_descends_on_average_with_noise(variant, nudging):
     for seed in range(20):
         curve = Curve()
         trainer = trainer_for(
-            [f'training.variant="{variant}"', f'training.nudging="{nudging}"',
-             "training.log_every=100", "training.beta_siemens=0.2"],
-            seed, sigma_v=1e-3,
+            [
+                f'training.variant="{variant}"',
+                f'training.nudging="{nudging}"',
+                "training.log_every=100",
+                "training.beta_siemens=0.2",
+            ],
+            seed,
+            sigma_v=1e-3,
         )
         trainer.run([curve])
         ratios.append(curve.losses[-1] / curve.losses[0])
@@ -156,7 +168,7 @@ def test_a_stopped_run_says_where():
 
 
 def test_a_voltage_that_is_not_finite_stops_the_run_before_it_is_applied():
-    trainer = trainer_for(["training.eta=1e300"])
+    trainer = trainer_for(["training.eta=1e38"], dtype=np.float32)
     outcome = trainer.run()
     assert outcome.verdict.startswith("diverged at update ")
     assert f"at update {outcome.updates}:" in outcome.verdict
