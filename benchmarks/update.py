@@ -95,7 +95,7 @@ def updating(hidden: int, sigma: float, clamped: float) -> Callable[[], None]:
 
 
 def floor(hidden: int) -> tuple[Callable[[], None], Callable[[], None], int]:
-    """Return a pass over the next array of the ring, one over the same array, and the ring's size."""
+    """Return a pass over the next array of the ring, one over one array, and the ring's size."""
     shape = (hidden, 2 * INPUTS)
     count = max(2, -(-4 * last_level_cache() // (4 * shape[0] * shape[1])))
     ring = [np.full(shape, 0.01, np.float32) for _ in range(count)]

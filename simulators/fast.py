@@ -12,8 +12,9 @@ from hilep import kirchhoff
 from hilep.arrays import Doubles, Floats
 from hilep.network import Network
 from hilep.reading import LayerUpdate, Update
-from hilep.simulators import kernels
+from hilep.simulators.passes import input_pass, junction_pass
 from hilep.simulators.pull import Drive, Pull
+from hilep.simulators.relaxation import invert, relax
 
 CACHE_LINE = 64
 
@@ -113,7 +114,7 @@ class FastSolver:
         left, right, column = self._factors(update)
         low, high = self._window if clip else self._open
         pre, post = self._between[layer - 1]
-        kernels.junction_pass(self._held[layer], left, right, column, low, high, pre, post)
+        junction_pass(self._held[layer], left, right, column, low, high, pre, post)
 
     def _pass_inputs(
         self, update: LayerUpdate, inputs: Floats | None, window: tuple[np.floating, np.floating]
@@ -128,7 +129,7 @@ class FastSolver:
         self._clamped[:] = held
         self._mirrored = _mirrored(self._clamped)
         self._drive = np.empty((self._clamped.shape[0], self.network.layers[1]))
-        kernels.input_pass(
+        input_pass(
             self._held[0],
             left,
             right,
@@ -150,7 +151,7 @@ class FastSolver:
         for layer, (pre, post) in enumerate(self._between, start=1):
             siemens[network.slices[layer - 1]] += pre[: network.layers[layer]]
             siemens[network.slices[layer]] = post
-        kernels.invert(siemens, self._inverse)
+        invert(siemens, self._inverse)
         np.copyto(self._constant, self.bias_currents)
         if network.bias_rows:
             for layer, held in enumerate(self._held[1:], start=1):
@@ -180,7 +181,7 @@ class FastSolver:
         elif pull.siemens != 0:
             siemens = self._siemens[out] + pull.siemens
             inverse = np.divide(1.0, siemens, out=np.zeros_like(siemens), where=siemens != 0)
-        kernels.relax(
+        relax(
             self._junctions,
             self._starts,
             drive.amps,

@@ -10,17 +10,15 @@ from numpy.typing import ArrayLike
 
 from hilep.arrays import Doubles, Floats, checked, checked_count
 from hilep.crossbar import Crossbar, checked_conductances, within_limit
-from hilep.errors import BadInputError, NotSettledError
+from hilep.errors import BadInputError
 from hilep.network import Network
 from hilep.nudging import Nudging
 from hilep.reading import Contrast, ProgramReport, Reading, Statistic, Update
 from hilep.simulators.noise import ReadNoise
 from hilep.simulators.pull import Drive, Pull
+from hilep.simulators.settling import settle
 from hilep.simulators.solver import Solver
 
-MOST_SWEEPS = 100_000
-"""Sweeps after which a relaxation to a tolerance gives up."""
-SWEEPS_BETWEEN_CHECKS = 8
 BLOCK_BYTES = 1 << 18
 """Samples held at once, at the least, where every sample is needed."""
 
@@ -286,32 +284,12 @@ class SimulatedCrossbar(Crossbar):
         return pull
 
     def _settled(self, drive: Drive, pull: Pull | None, start: Doubles | None) -> Doubles:
-        """Return the volts (batch, n_free) after relaxing from `start`, or from 0 V.
-
-        Raises:
-            NotSettledError: where the tolerance is not reached.
-        """
+        """Return the volts (batch, n_free) after relaxing from `start`, or from 0 V."""
         if pull is None:
             pull, start = Pull.none(drive.batch, self.network.outputs), None
         volts = np.zeros((drive.batch, self.network.free_nodes)) if start is None else start.copy()
-        if self.sweeps is not None:
-            self.solver.relax(drive, volts, pull, self.sweeps)
-            return volts
-        assert self.tolerance is not None
-        for _ in range(MOST_SWEEPS // SWEEPS_BETWEEN_CHECKS):
-            self.solver.relax(drive, volts, pull, SWEEPS_BETWEEN_CHECKS)
-            off = self.solver.residual(drive, volts, pull)
-            if off <= self.tolerance:
-                return volts
-            if not np.isfinite(off):
-                raise NotSettledError(
-                    "relaxation: voltages grow without end; a negative spring or a conductance "
-                    "that is not finite leaves no equilibrium"
-                )
-        raise NotSettledError(
-            f"relaxation: imbalance {off:.3g} after {MOST_SWEEPS} sweeps, "
-            f"expected <= {self.tolerance:.3g} (training.relaxation_tolerance)"
-        )
+        settle(self.solver, drive, pull, volts, self.sweeps, self.tolerance)
+        return volts
 
     def _rows_at_once(self) -> int:
         """Return how many images a look may relax at once: a tenth of the conductances' bytes."""

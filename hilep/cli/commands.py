@@ -31,7 +31,11 @@ def invoke(arguments: list[str]) -> int:
     """
     command = typer.main.get_command(application(_needed(arguments)))
     try:
-        status = command.main(arguments or ["--help"], prog_name="hilep", standalone_mode=False)
+        # Not `main`, which writes an empty line for Ctrl-C and leaves where a pipe is broken.
+        with command.make_context("hilep", arguments or ["--help"]) as context:
+            status = command.invoke(context)
+    except typer.Exit as leave:
+        return int(leave.exit_code)
     except _CommandLineError as error:
         raise BadInputError(error.format_message()) from error
     except typer.Abort as error:

@@ -1,45 +1,27 @@
-"""The fused kernels: one pass over each array of conductances per update, and the relaxation.
+"""The fused pass over an array of conductances: update, clip, sum, and drive the next inputs.
 
 Conductances are held with the post node first, (n_post, n_pre), so that the inner loop runs along
-memory. A pass adds an update to one row, clips it, and while the row is still in the first cache
-sums it and multiplies it with the next inputs: one read and one write of the conductances per
-update. Node sums and voltages are float64; the products inside a row are in the precision of the
-conductances.
-
-Reassociation lets the compiler keep sums in vector registers. Nothing here assumes that values are
-finite, and every clip is written so that a NaN stays a NaN.
+memory. A pass adds an update to one row, clips it, and while the row is still in a cache sums it
+and multiplies it with the next inputs: one read and one write of the conductances per update. Sums
+over nodes leave as float64; products inside a row are in the precision of the conductances.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any
 
 import numpy as np
-from numba import njit
-from numpy.typing import NDArray
 
 from hilep.arrays import Doubles, Floats
+from hilep.simulators.compiled import compiled
 
-Integers: TypeAlias = NDArray[np.int64]
-
-_Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
-
-BLOCK = 256
-"""Pre nodes handled together in a relaxation: their sums stay in the first cache."""
 ROWS = 8
 """Rows updated together: they stay in the second cache until they are summed."""
 TILE = 784
 """Pre nodes of these rows updated together: all factors' parts stay in the first cache."""
 
 
-def _compiled(kernel: _Kernel) -> _Kernel:
-    return cast(
-        "_Kernel", njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})(kernel)
-    )
-
-
-@_compiled
+@compiled
 def update_row_mirrored(
     row: Floats,
     left: Floats,
@@ -69,7 +51,7 @@ def update_row_mirrored(
         minus[i] = high if down > high else down
 
 
-@_compiled
+@compiled
 def add_four(
     row: Floats,
     left: Floats,
@@ -94,7 +76,7 @@ def add_four(
         row[i] = high if g > high else g
 
 
-@_compiled
+@compiled
 def add_one(
     row: Floats,
     x: Floats,
@@ -110,7 +92,7 @@ def add_one(
         row[i] = high if g > high else g
 
 
-@_compiled
+@compiled
 def clip_row(row: Floats, low: np.floating[Any], high: np.floating[Any]) -> None:
     """Clip one row to the conductance window; a NaN stays."""
     for i in range(row.size):
@@ -119,7 +101,7 @@ def clip_row(row: Floats, low: np.floating[Any], high: np.floating[Any]) -> None
         row[i] = high if g > high else g
 
 
-@_compiled
+@compiled
 def drive_mirrored(row: Floats, inputs: Floats, b: int) -> tuple[np.floating[Any], ...]:
     """Return the row's sum and its products with four images whose halves have opposite signs."""
     half = row.size // 2
@@ -147,7 +129,7 @@ def drive_mirrored(row: Floats, inputs: Floats, b: int) -> tuple[np.floating[Any
     return total, s0, s1, s2, s3
 
 
-@_compiled
+@compiled
 def drive_four(row: Floats, inputs: Floats, b: int) -> tuple[np.floating[Any], ...]:
     """Return the products of one row with four images."""
     x0 = inputs[b]
@@ -168,7 +150,7 @@ def drive_four(row: Floats, inputs: Floats, b: int) -> tuple[np.floating[Any], .
     return s0, s1, s2, s3
 
 
-@_compiled
+@compiled
 def drive_one(row: Floats, x: Floats) -> np.floating[Any]:
     """Return the product of one row with one image."""
     total = row.dtype.type(0)
@@ -177,7 +159,7 @@ def drive_one(row: Floats, x: Floats) -> np.floating[Any]:
     return total
 
 
-@_compiled
+@compiled
 def row_sum(row: Floats) -> np.floating[Any]:
     """Return the sum of one row."""
     total = row.dtype.type(0)
@@ -186,7 +168,7 @@ def row_sum(row: Floats) -> np.floating[Any]:
     return total
 
 
-@_compiled
+@compiled
 def update_rows(
     g: Floats,
     first: int,
@@ -259,7 +241,7 @@ def update_rows(
             clip_row(g[j], low, high)
 
 
-@_compiled
+@compiled
 def input_pass(
     g: Floats,
     left: Floats,
@@ -317,7 +299,7 @@ def input_pass(
             b += 1
 
 
-@_compiled
+@compiled
 def junction_pass(
     g: Floats,
     left: Floats,
@@ -348,120 +330,3 @@ def junction_pass(
         total_post[j] = row_sum(row)
         for i in range(row.size):
             total_pre[i] += row[i]
-
-
-@_compiled
-def relax(
-    junctions: tuple[Floats, ...],
-    starts: Integers,
-    drive: Doubles,
-    constant: Doubles,
-    inverse: Doubles,
-    low: Doubles,
-    high: Doubles,
-    pull: Doubles,
-    pull_inverse: Doubles,
-    clamped: bool,
-    volts: Doubles,
-    pushed: Doubles,
-    sweeps: int,
-) -> None:
-    """Sweep eq. (6) over all layers, first to last, `sweeps` times; every image on its own.
-
-    Args:
-        junctions: arrays of siemens between adjacent free layers, a tuple of (n_post, n_pre) whose
-            n_pre may count bias rows at its end, which are not read.
-        starts: first free node of each layer, and the number of free nodes at the end.
-        drive: amperes into the first free layer from the inputs (batch, n_1).
-        constant: amperes into every free node that no voltage changes (n_free,).
-        inverse: ohms, one over each free node's total conductance (n_free,), 0 for a total of 0.
-        low: volts below which a node's diode does not let it fall (n_free,).
-        high: volts above which it does not let it rise (n_free,).
-        pull: amperes into the outputs from a nudge (batch, n_out).
-        pull_inverse: as `inverse` for the outputs (n_out,), a spring's conductance included.
-        clamped: the outputs stay where they are.
-        volts: in and out, volts (batch, n_free).
-        pushed: scratch, amperes (batch, n_free).
-        sweeps: how often.
-    """
-    batch = volts.shape[0]
-    layers = len(junctions)
-    outputs = starts[layers]
-    held = np.empty(BLOCK, dtype=np.float64)
-    for _ in range(sweeps):
-        for layer in range(layers):
-            g = junctions[layer]
-            first = starts[layer]
-            end = starts[layer + 1]
-            posts = starts[layer + 2] - end
-            for b in range(batch):
-                for k in range(posts):
-                    pushed[b, end + k] = constant[end + k]
-            for start in range(first, end, BLOCK):
-                size = min(BLOCK, end - start)
-                at = start - first
-                current = held[:size]
-                for b in range(batch):
-                    below = (
-                        drive[b, start : start + size]
-                        if layer == 0
-                        else (pushed[b, start : start + size])
-                    )
-                    if layer == 0:
-                        for i in range(size):
-                            current[i] = below[i] + constant[start + i]
-                    else:
-                        for i in range(size):
-                            current[i] = below[i]
-                    k = 0
-                    while k + 2 <= posts:
-                        upper = g[k, at : at + size]
-                        lower = g[k + 1, at : at + size]
-                        v0 = volts[b, end + k]
-                        v1 = volts[b, end + k + 1]
-                        for i in range(size):
-                            current[i] += upper[i] * v0 + lower[i] * v1
-                        k += 2
-                    while k < posts:
-                        upper = g[k, at : at + size]
-                        v0 = volts[b, end + k]
-                        for i in range(size):
-                            current[i] += upper[i] * v0
-                        k += 1
-                    for i in range(size):
-                        v = current[i] * inverse[start + i]
-                        v = low[start + i] if v < low[start + i] else v
-                        v = high[start + i] if v > high[start + i] else v
-                        current[i] = v
-                        volts[b, start + i] = v
-                    k = 0
-                    while k + 2 <= posts:
-                        upper = g[k, at : at + size]
-                        lower = g[k + 1, at : at + size]
-                        s0 = 0.0
-                        s1 = 0.0
-                        for i in range(size):
-                            s0 += upper[i] * current[i]
-                            s1 += lower[i] * current[i]
-                        pushed[b, end + k] += s0
-                        pushed[b, end + k + 1] += s1
-                        k += 2
-                    while k < posts:
-                        upper = g[k, at : at + size]
-                        s0 = 0.0
-                        for i in range(size):
-                            s0 += upper[i] * current[i]
-                        pushed[b, end + k] += s0
-                        k += 1
-        if clamped:
-            continue
-        for b in range(batch):
-            for k in range(pull.shape[1]):
-                volts[b, outputs + k] = (pushed[b, outputs + k] + pull[b, k]) * pull_inverse[k]
-
-
-@_compiled
-def invert(siemens: Doubles, ohms: Doubles) -> None:
-    """Write one over each conductance, and 0 for a conductance of 0."""
-    for i in range(siemens.size):
-        ohms[i] = 0.0 if siemens[i] == 0.0 else 1.0 / siemens[i]
