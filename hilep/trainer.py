@@ -263,9 +263,7 @@ class Trainer:
         loss, wrong, images = self._window
         if images:
             for callback in self.callbacks:
-                callback.on_log(
-                    self, loss / images, wrong / images, self.rates(self.update - 1)
-                )
+                callback.on_log(self, loss / images, wrong / images, self.rates(self.update - 1))
         self._window = [0.0, 0, 0]
 
     def _evaluate(self) -> None:

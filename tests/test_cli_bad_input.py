@@ -233,7 +233,8 @@ def test_a_file_that_cannot_be_read(capsys, folder):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "foo", "training", "training=3", "training.updates", "=3", ".updates=3", "training.=3"]
+    "text",
+    ["", "foo", "training", "training=3", "training.updates", "=3", ".updates=3", "training.=3"],
 )
 def test_a_malformed_override(text, capsys, folder):
     line = refused(["train", "--set", text], capsys, folder)

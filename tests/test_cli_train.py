@@ -1,5 +1,6 @@
 """Laws: results on standard output, everything else on standard error, and light imports."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -8,7 +9,7 @@ from importlib.metadata import version
 
 import numpy as np
 import pytest
-from command_line import ENVIRONMENT, SMALL, ended, settings, toml
+from command_line import ENVIRONMENT, SMALL, ended, settings, start, toml
 
 from hilep.cli import run
 from hilep.runfile import read_run
@@ -137,9 +138,12 @@ def loaded(statement):
 
 def test_imports_are_light():
     assert not loaded("import hilep") & {*HEAVY, "pydantic", "typer", "rich"}
-    for words in (["--help"], ["train", "--help"], ["--version"]):
+    for words in (["--help"], ["--version"]):
         modules = loaded(f"from hilep.cli import run; assert run({words}) == 0")
         assert not modules & {*HEAVY, "pydantic", "rich"}
+    # Typer itself looks at a command's options with pydantic where it is installed.
+    for words in (["train", "--help"], ["train", "--foo"]):
+        assert not loaded(f"from hilep.cli import run; run({words})") & HEAVY
 
 
 def test_a_run_on_the_reference_solver_loads_no_numba_and_no_torch():
@@ -161,14 +165,7 @@ def test_the_streams_of_a_process_without_a_terminal(folder):
 
 def test_readers_that_go_away_do_not_end_a_run(folder):
     values = {"training.updates": "400", "training.evaluate_every": "1"}
-    with subprocess.Popen(
-        [sys.executable, "-c", "from hilep.cli import main; main()"]
-        + ["train", *settings(values), "--out", "run.h5", "--json"],
-        cwd=folder,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
+    with start(["train", *settings(values), "--out", "run.h5", "--json"], folder) as process:
         process.stdout.close()
         process.stderr.readline()
         process.stderr.close()
@@ -176,3 +173,29 @@ def test_readers_that_go_away_do_not_end_a_run(folder):
     record = read_run(folder / "run.h5")
     assert record.verdict == "done"
     assert record.checkpoint.update == 400
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize("closed", [False, True], ids=["open", "closed during the run"])
+def test_a_terminal_shows_a_bar_and_may_be_closed(closed, folder):
+    import pty
+
+    master, slave = pty.openpty()
+    values = {"training.updates": "1000"}
+    words = ["train", *settings(values), "--out", "run.h5", "--json"]
+    with start(words, folder, stderr=slave) as process:
+        os.close(slave)
+        shown = b""
+        with contextlib.suppress(OSError):  # Linux's word for the end of a terminal
+            while part := os.read(master, 1000):
+                shown += part
+                if closed and b"/1,000 updates" in shown:
+                    break
+        os.close(master)
+        out = process.stdout.read()
+        assert process.wait(timeout=60) == 0
+    assert b"/1,000 updates" in shown
+    assert b"update 100: " not in shown
+    assert closed or b"test accuracy" in shown
+    assert json.loads(out)["updates"] == 1000
+    assert read_run(folder / "run.h5").verdict == "done"

@@ -93,8 +93,7 @@ class TrainingProgress(Callback):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        self._take_away()
 
     def on_update(self, trainer: Trainer) -> None:
         """Draw the bar anew, a few times a second."""
@@ -117,10 +116,14 @@ class TrainingProgress(Callback):
         if self._bar is None:
             say(f"update {trainer.update}: {self._text}")
 
+    def _take_away(self) -> None:
+        if self._bar is not None:
+            with contextlib.suppress(OSError):
+                self._bar.stop()
+
     def on_end(self, trainer: Trainer, outcome: Outcome) -> None:
         """Take the bar away."""
-        if self._bar is not None:
-            self._bar.stop()
+        self._take_away()
 
 
 class StopOnSignal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +23,7 @@ def train(
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a key; repeatable."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Run file to write [hilep-DATE-TIME.h5].")
+        Path | None, typer.Option("--out", help="Run file to write [hilep-DATE-TIME-XXXX.h5].")
     ] = None,
     resume: Annotated[Path | None, typer.Option("--resume", help="Run file to go on with.")] = None,
     overwrite: Annotated[
@@ -97,10 +98,5 @@ def train(
 
 
 def _unused_name() -> Path:
-    """Return a name for a run file that says when it was begun."""
-    stem = datetime.now().strftime("hilep-%Y%m%d-%H%M%S")
-    path, attempt = Path(f"{stem}.h5"), 1
-    while path.exists():
-        attempt += 1
-        path = Path(f"{stem}-{attempt}.h5")
-    return path
+    """Return a name that says when the run was begun; runs begun together get different ones."""
+    return Path(f"hilep-{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}.h5")
