@@ -65,18 +65,25 @@ def backend(name: str) -> Backend:
     return loaded
 
 
+def options(config: Config) -> BaseModel:
+    """Return the backend's own keys of `[device]`, defaults filled in.
+
+    Raises:
+        ConfigError: for a key or value that the backend does not take.
+    """
+    try:
+        return backend(config.device.backend).options.model_validate(config.device.options)
+    except ValidationError as error:
+        raise ConfigError(first_error(error, "device")) from error
+
+
 def crossbar(config: Config, network: Network) -> Crossbar:
     """Return the crossbar that `[device]` describes.
 
     Raises:
         ConfigError: for a key or value that the backend does not take.
     """
-    chosen = backend(config.device.backend)
-    try:
-        options = chosen.options.model_validate(config.device.options)
-    except ValidationError as error:
-        raise ConfigError(first_error(error, "device")) from error
     training = config.training
-    return chosen.build(
-        network, options, Relaxation(training.sweeps, training.relaxation_tolerance)
+    return backend(config.device.backend).build(
+        network, options(config), Relaxation(training.sweeps, training.relaxation_tolerance)
     )

@@ -81,7 +81,13 @@ def prepare(config: Config, path: Path, overwrite: bool = False) -> Experiment:
         config=config,
         network=crossbar.network,
         dtype=crossbar.conductances()[0].dtype,
-        provenance=provenance({**crossbar.snapshot(), "data_sha256": dataset.fingerprint}),
+        provenance=provenance(
+            {
+                **crossbar.snapshot(),
+                "options": backends.options(config).model_dump(mode="json"),
+                "data_sha256": dataset.fingerprint,
+            }
+        ),
         overwrite=overwrite,
     )
     return Experiment(config, crossbar, dataset, trainer, run)

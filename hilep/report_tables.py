@@ -33,8 +33,7 @@ def summary(facts: Facts) -> Rows:
                 f"{training.schedule} schedule"),
         ("Updates", f"{facts.updates} of {training.updates}, batch {training.batch_size} "
                     f"({training.reduction})"),
-        ("Seeds", f"data {data.seed}, training {training.seed}, device "
-                  f"{config.device.options.get('seed', 'not given')}"),
+        ("Seeds", f"data {data.seed}, training {training.seed}, device {_device_seed(facts)}"),
         ("Trials", "1 (this run)"),
     ]  # fmt: skip
     if facts.interval is not None:
@@ -111,6 +110,12 @@ def _share_of_outputs(facts: Facts) -> float | None:
 
 def _one(value: float) -> Doubles:
     return np.array([value])
+
+
+def _device_seed(facts: Facts) -> str:
+    """Return the seed among the device's options, or that it has none."""
+    options = facts.device.get("options")
+    return str(options.get("seed", "none")) if isinstance(options, dict) else "not recorded"
 
 
 def _range(values: Doubles | None, unit: str = "") -> str:

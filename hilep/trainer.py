@@ -196,7 +196,7 @@ class Trainer:
             for callback in on_update:
                 callback(self)
             logged = self.update % training.logged_every == 0
-            evaluated = self.update % training.evaluated_every == 0
+            evaluated = self.update % training.evaluated_every == 0 or batch is None
             now = time.monotonic()
             due = batch is None or now - saved >= training.checkpoint_seconds
             if not (logged or evaluated or due):
@@ -232,8 +232,6 @@ class Trainer:
                 volts, targets, self.nudging, training.reads, self.rule.statistic
             )
         except (LimitError, NotSettledError) as error:
-            if self.update == 0:
-                raise
             raise DivergedError(self.update, str(error)) from error
         outputs = contrast.free_outputs
         miss = outputs - targets

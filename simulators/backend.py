@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -10,6 +9,7 @@ from pydantic import Field, model_validator
 from hilep.backends import Backend, Relaxation
 from hilep.config import NotNegative, Positive, Section
 from hilep.crossbar import Crossbar
+from hilep.errors import UnsupportedError
 from hilep.network import Network
 
 
@@ -52,12 +52,18 @@ def build(network: Network, options: SimulatedOptions, relaxation: Relaxation) -
 
     dtype = np.float32 if options.precision == "float32" else np.float64
     solver: Solver
-    fast = options.solver == "fast" or (options.solver == "auto" and find_spec("numba") is not None)
-    if fast:
+    try:
+        if options.solver == "reference":
+            raise ImportError
         from hilep.simulators.fast import FastSolver
 
         solver = FastSolver(network, dtype)
-    else:
+    except ImportError as error:
+        if options.solver == "fast":
+            raise UnsupportedError(
+                f'device.solver: "fast" needs numba, which cannot be loaded ({error}); "reference" '
+                "does without"
+            ) from error
         from hilep.simulators.reference import ReferenceSolver
 
         solver = ReferenceSolver(network, dtype)
