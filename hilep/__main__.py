@@ -1,0 +1,5 @@
+"""`python -m hilep`: the command line where the `hilep` script is not on the path."""
+
+from hilep.cli import main
+
+main()
