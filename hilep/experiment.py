@@ -16,10 +16,8 @@ from hilep.initial import initial_conductances
 from hilep.provenance import provenance
 from hilep.rawreads import RawReads, reads_folder
 from hilep.runfile import RunFile, read_run
+from hilep.streams import stream
 from hilep.trainer import Outcome, Trainer
-
-INITIAL_STREAM = 1
-"""Spawn key of the generator that draws the initial conductances."""
 
 
 @dataclass(frozen=True)
@@ -135,13 +133,11 @@ def resume(path: Path, config: Config | None = None) -> Experiment:
 def _begin(crossbar: Crossbar, config: Config) -> None:
     """Program the conductances that a run begins with."""
     section = config.network
-    # A stream of its own: the orders of the epochs are drawn from the same seed.
-    seed = np.random.SeedSequence(config.training.seed, spawn_key=(INITIAL_STREAM,))
     # A scale beyond float32 gives infinities, which `program` refuses.
     with np.errstate(over="ignore", invalid="ignore"):
         conductances = initial_conductances(
             crossbar.network,
-            np.random.default_rng(seed),
+            stream(config.training.seed, "initial"),
             section.initial,
             section.initial_scale_siemens,
         )

@@ -11,6 +11,7 @@ from hilep.config import NotNegative, Positive, Section
 from hilep.crossbar import Crossbar
 from hilep.errors import UnsupportedError
 from hilep.network import Network
+from hilep.streams import stream
 
 
 class SimulatedOptions(Section):
@@ -74,7 +75,7 @@ def build(network: Network, options: SimulatedOptions, relaxation: Relaxation) -
     if options.clamped_noise and not isinstance(options.sigma_v, list):
         clamped_sigma = options.sigma_v
     noise = ReadNoise(
-        network, options.sigma_v, np.random.default_rng(options.seed), clamped_sigma, converter
+        network, options.sigma_v, stream(options.seed, "noise"), clamped_sigma, converter
     )
     return SimulatedCrossbar(network, noise, solver, relaxation.sweeps, relaxation.tolerance)
 

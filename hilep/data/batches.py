@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilep.errors import DataError
+from hilep.streams import stream
 
 
 def order(split_length: int, seed: int, epoch: int) -> NDArray[np.int64]:
     """Return the order in which an epoch visits the samples, a permutation (split_length,)."""
-    permutation = np.random.default_rng([seed, epoch]).permutation(split_length)
+    permutation = stream(seed, "order", epoch).permutation(split_length)
     return permutation.astype(np.int64, copy=False)
 
 

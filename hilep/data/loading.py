@@ -16,6 +16,7 @@ from hilep.data.source import Labels, Rows, Samples, Source
 from hilep.data.splits import hold_out
 from hilep.data.volts import block_mean, target_table, unit_range, volts_per_unit
 from hilep.errors import DataError
+from hilep.streams import stream
 
 EMBEDDED: dict[str, Callable[[], Source]] = {
     "digits": embedded.digits,
@@ -96,7 +97,7 @@ def _divided(source: Source, section: DataSection) -> tuple[tuple[Samples, Label
     x, y = source.x, source.y
     if not source.divisible:
         return (x, y), (x, y), (x, y)
-    generator = np.random.default_rng(section.seed)
+    generator = stream(section.seed, "split")
     # The test set is drawn first, so that it does not depend on the validation fraction.
     test = source.test
     if test is None:
