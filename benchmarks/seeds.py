@@ -26,6 +26,8 @@ def trial(config: Path | None, settings: list[str], path: Path) -> tuple[str, fl
     """Return verdict and test accuracy of one trial, from its run file where it is finished."""
     if path.exists():
         record = read_run(path)
+        if record.config != load(config, settings):
+            raise SystemExit(f"{path}: belongs to other settings; give another --out")
         if record.verdict is not None and not record.verdict.startswith("interrupted"):
             return record.verdict, record.results.get("test_accuracy", math.nan)
         outcome = experiment.resume(path).execute()

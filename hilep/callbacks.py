@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from hilep.rawreads import RawReads
     from hilep.reading import Contrast
     from hilep.runfile import RunFile
-    from hilep.trainer import Outcome, Trainer
+    from hilep.trainer import Trainer
+    from hilep.verdict import Outcome
 
 
 class Callback:

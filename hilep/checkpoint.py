@@ -112,6 +112,7 @@ class SlotWriter:
     """
 
     def __init__(self, group: h5py.Group, target: InPlaceFile) -> None:
+        self._target = target
         self._head = Place(group["head"], target)
         self._conductances = [
             Place(group[f"conductances/{layer}"], target)
@@ -136,6 +137,8 @@ class SlotWriter:
         self._bias_currents.write(bias_currents)
         self._state.write(np.frombuffer(state, dtype=np.uint8))
         crc = zlib.crc32(state, zlib.crc32(bias_currents.data, crc))
+        # On the disk before the head says that they are: a disk may write in any order.
+        self._target.force()
         self._head.write(np.array((serial, update, len(state), crc, 1), dtype=HEAD))
 
     def checked(

@@ -57,7 +57,10 @@ class Crossbar(ABC):
 
     @abstractmethod
     def bias_currents(self) -> Floats:
-        """Return the bias currents as last achieved, amperes (n_free,)."""
+        """Return the bias currents as last achieved, amperes (n_free,).
+
+        As with `conductances`, the array may be the device's own: read it, never write it.
+        """
 
     @abstractmethod
     def clamp(self, volts: ArrayLike) -> None:
@@ -93,7 +96,10 @@ class Crossbar(ABC):
 
     @abstractmethod
     def safe(self) -> None:
-        """Switch the outputs off. Idempotent; never raises because one instrument is dead."""
+        """Switch the outputs off. Idempotent; never raises because one instrument is dead.
+
+        Connections stay: the device can be clamped again afterwards.
+        """
 
     def nudge_spring(self, siemens: float, volts: ArrayLike) -> None:
         """Join each output to `volts` (n_out,) through `siemens`; infinity clamps the outputs.
@@ -127,7 +133,6 @@ class Crossbar(ABC):
         readings = []
         for row in checked(volts, (None, self.network.inputs), "read_batch volts"):
             self.clamp(row)
-            self.nudge(None)
             readings.append(self.read(samples))
         return stacked(readings)
 
@@ -158,21 +163,22 @@ class Crossbar(ABC):
         free_outputs, achieved = [], []
         for row, aim in zip(inputs, aims, strict=True):
             self.clamp(row)
-            self.nudge(None)
-            free = self.read(samples)
-            free_outputs.append(free.mean[network.output_slice])
-            for strength, readings in zip(nudging.strengths, phases, strict=True):
-                if strength == 0.0:
-                    readings.append(free)
-                    continue
-                if nudging.kind == "current":
-                    amps = self.nudge(strength * (aim - free.mean[network.output_slice]))
-                else:
-                    self.nudge_spring(strength, aim)
-                    amps = np.full(network.outputs, np.nan)
-                readings.append(self.read(samples))
-            achieved.append(amps)
-            self.nudge(None)
+            try:
+                free = self.read(samples)
+                free_outputs.append(free.mean[network.output_slice])
+                for strength, readings in zip(nudging.strengths, phases, strict=True):
+                    if strength == 0.0:
+                        readings.append(free)
+                        continue
+                    if nudging.kind == "current":
+                        amps = self.nudge(strength * (aim - free.mean[network.output_slice]))
+                    else:
+                        self.nudge_spring(strength, aim)
+                        amps = np.full(network.outputs, np.nan)
+                    readings.append(self.read(samples))
+                achieved.append(amps)
+            finally:
+                self.nudge(None)
         return Contrast(
             inputs,
             stacked(phases[0]),
@@ -235,6 +241,10 @@ def stacked(readings: Sequence[Reading]) -> Reading:
             return None
         return np.stack(parts, axis=axis)
 
+    status = None
+    if any(reading.status is not None for reading in readings):
+        good = np.zeros(readings[0].mean.shape, np.uint8)
+        status = np.stack([good if r.status is None else r.status for r in readings])
     clamped = [reading.clamped for reading in readings]
     return Reading(
         mean=joined("mean", 0),
@@ -243,7 +253,7 @@ def stacked(readings: Sequence[Reading]) -> Reading:
         variance=joined("variance", 0),
         clamped=None if None in clamped else stacked([c for c in clamped if c is not None]),
         time_s=readings[-1].time_s,
-        status=joined("status", 0),
+        status=status,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from hilep.errors import RunFileError
 from hilep.initial import initial_conductances
 from hilep.provenance import provenance
 from hilep.rawreads import RawReads, reads_folder
-from hilep.runfile import RunFile, read_run
+from hilep.runfile import RunFile, read_run, require_vacant
 from hilep.streams import stream
-from hilep.trainer import Outcome, Trainer
+from hilep.trainer import Trainer
+from hilep.verdict import Outcome
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Experiment:
         Args:
             callbacks: called after the run file has been written.
         """
-        with self.run:
+        with self.run, self.crossbar:
             writers: list[Callback] = [Recording(self.run)]
             if self.config.training.keep_reads:
                 # Reads go first: a checkpoint says that everything before it is kept.
@@ -63,31 +65,36 @@ def prepare(config: Config, path: Path, overwrite: bool = False) -> Experiment:
     Raises:
         HilepError: for anything wrong with configuration, data, device or file.
     """
-    # Before the data, which may take a download.
-    crossbar = backends.crossbar(config, config.network.network())
-    dataset = data.load(config.data)
-    trainer = Trainer(crossbar, dataset, config.training)
-    _begin(crossbar, config)
-    trainer.rehearse()
+    require_vacant(path, overwrite)
     if config.training.keep_reads and any(reads_folder(path).glob("*.h5")):
         raise RunFileError(
             f"{reads_folder(path)}: holds reads of another run; move it away, or give another "
             "name with --out"
         )
-    run = RunFile.create(
-        path,
-        config=config,
-        network=crossbar.network,
-        dtype=crossbar.conductances()[0].dtype,
-        provenance=provenance(
-            {
-                **crossbar.snapshot(),
-                "options": backends.options(config).model_dump(mode="json"),
-                "data_sha256": dataset.fingerprint,
-            }
-        ),
-        overwrite=overwrite,
-    )
+    options = backends.options(config).model_dump(mode="json")
+    # Before the device is opened: data may take a download.
+    dataset = data.load(config.data)
+    with ExitStack() as unless_ready:
+        crossbar = backends.crossbar(config, config.network.network())
+        unless_ready.enter_context(crossbar)
+        trainer = Trainer(crossbar, dataset, config.training)
+        _begin(crossbar, config)
+        trainer.rehearse()
+        run = RunFile.create(
+            path,
+            config=config,
+            network=crossbar.network,
+            dtype=crossbar.conductances()[0].dtype,
+            provenance=provenance(
+                {
+                    **crossbar.snapshot(),
+                    "options": options,
+                    "data_sha256": dataset.fingerprint,
+                }
+            ),
+            overwrite=overwrite,
+        )
+        unless_ready.pop_all()
     return Experiment(config, crossbar, dataset, trainer, run)
 
 
@@ -113,9 +120,10 @@ def resume(path: Path, config: Config | None = None) -> Experiment:
             f"{path}: trained on other data: data.name = {record.config.data.name!r} has "
             f"SHA-256 {dataset.fingerprint[:12]}..., the run began with {recorded[:12]}..."
         )
-    run = RunFile.resume(path)
-    try:
+    with ExitStack() as unless_ready:
+        run = unless_ready.enter_context(RunFile.resume(path))
         crossbar = backends.crossbar(run.config, run.config.network.network())
+        unless_ready.enter_context(crossbar)
         trainer = Trainer(crossbar, dataset, run.config.training)
         checkpoint = run.latest()
         if checkpoint is None:
@@ -124,16 +132,14 @@ def resume(path: Path, config: Config | None = None) -> Experiment:
             bias = checkpoint.bias_currents if crossbar.network.bias == "current" else None
             crossbar.program(checkpoint.conductances, bias)
             trainer.restore(checkpoint.update, checkpoint.state)
-    except BaseException:
-        run.close()
-        raise
+        unless_ready.pop_all()
     return Experiment(run.config, crossbar, dataset, trainer, run)
 
 
 def _begin(crossbar: Crossbar, config: Config) -> None:
     """Program the conductances that a run begins with."""
     section = config.network
-    # A scale beyond float32 gives infinities, which `program` refuses.
+    # A scale beyond single precision gives infinities, which `program` refuses.
     with np.errstate(over="ignore", invalid="ignore"):
         conductances = initial_conductances(
             crossbar.network,

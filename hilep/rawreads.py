@@ -6,8 +6,8 @@ another name and appears whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from hilep.network import Network
 from hilep.reading import Contrast, Reading
 from hilep.runlayout import opened, reading
 
+PHASES = ("first", "second")
 FORMAT = "hilep raw reads"
 FORMAT_VERSION = 1
 _UNITS = {"update": "1", "variance": "V^2", "amps": "A", "time_s": "s", "status": "bit field"}
@@ -73,8 +74,8 @@ class RawReads:
     def append(self, update: int, contrast: Contrast) -> None:
         """Keep the reads of one update.
 
-        Where a reading holds no samples its mean and variance are kept instead, and the file says
-        so.
+        Where a reading holds no samples and cannot draw them again, its mean and, if it has one,
+        its variance are kept instead, and the file says so.
 
         Args:
             update: the number of the update (from 0) that the reads led to; ascending.
@@ -131,9 +132,14 @@ class RawReads:
                 dataset.attrs["unit"] = _UNITS.get(leaf, "1" if leaf == "count" else "V")
                 if values.ndim:
                     dataset.attrs["axes"] = _AXES.get(leaf, "update, batch, node")
-            for phase in ("first", "second"):
-                file[phase].attrs["holds"] = (
-                    "every sample" if "volts" in file[phase] else "mean and variance only"
+            for phase in PHASES:
+                group = file[phase]
+                group.attrs["holds"] = (
+                    "every sample"
+                    if "volts" in group
+                    else "mean and variance only"
+                    if "variance" in group
+                    else "mean only"
                 )
         self._number += 1
         self._segment = _Segment()
@@ -216,8 +222,34 @@ def _fields(contrast: Contrast) -> Iterator[tuple[str, Any]]:
     yield "free_outputs", contrast.free_outputs
     if contrast.amps is not None:
         yield "amps", contrast.amps
-    for phase, reads in (("first", contrast.first), ("second", contrast.second)):
+    for phase, reads in zip(PHASES, _every_read(contrast), strict=True):
         yield from _fields_of(phase, reads)
+
+
+def _every_read(contrast: Contrast) -> tuple[Reading, Reading]:
+    """Return both phases with all their samples where these can be had."""
+    if contrast.first.volts is not None or contrast.blocks is None:
+        return contrast.first, contrast.second
+    pairs = list(contrast.sample_blocks())
+    first, second = (
+        _joined([pair[phase] for pair in pairs], whole)
+        for phase, whole in enumerate((contrast.first, contrast.second))
+    )
+    return first, second
+
+
+def _joined(blocks: Sequence[Reading], whole: Reading) -> Reading:
+    """Return blocks of samples as one reading with the status of the whole."""
+    volts = [block.volts for block in blocks if block.volts is not None]
+    clamped = [
+        block.clamped.volts
+        for block in blocks
+        if block.clamped is not None and block.clamped.volts is not None
+    ]
+    joined = Reading.of_samples(
+        np.concatenate(volts), np.concatenate(clamped) if clamped else None, whole.time_s
+    )
+    return replace(joined, status=whole.status)
 
 
 def _fields_of(group: str, reads: Reading) -> Iterator[tuple[str, Any]]:
@@ -229,8 +261,9 @@ def _fields_of(group: str, reads: Reading) -> Iterator[tuple[str, Any]]:
         yield f"{group}/mean", reads.mean
         if reads.variance is not None:
             yield f"{group}/variance", reads.variance
-    if reads.status is not None:
-        yield f"{group}/status", reads.status
+    if group in PHASES:
+        good = np.zeros(reads.mean.shape, np.uint8)
+        yield f"{group}/status", good if reads.status is None else reads.status
     if reads.clamped is not None:
         yield from _fields_of(f"{group}/clamped", reads.clamped)
 
@@ -250,6 +283,8 @@ def _reading(group: h5py.Group, row: int) -> Reading:
     time_s = float(group["time_s"][row])
     clamped = _reading(group["clamped"], row) if "clamped" in group else None
     status = group["status"][row] if "status" in group else None
+    if status is not None and not status.any():
+        status = None
     if "volts" in group:
         samples = Reading.of_samples(group["volts"][row], time_s=time_s)
         return Reading(

@@ -15,6 +15,10 @@ Statistic: TypeAlias = Literal["mean", "variance", "samples"]
 """What a learning rule needs of N reads: per-node means; means and variances; or every sample."""
 
 
+SATURATED = 1
+"""Bit of `Reading.status`: at least one read of the node was at an end of the reader's range."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """N reads of every free node in one phase, of one image or a batch.
@@ -26,7 +30,8 @@ class Reading:
         variance: the sample variance (divisor N - 1) in volts squared (..., n_free), or None.
         clamped: reads of the input nodes in the same form, or None where inputs are known.
         time_s: seconds since the epoch when the reads ended; NaN where time has no meaning.
-        status: bit field per node (..., n_free), 0 for a good read, or None where all are good.
+        status: bit field per node (..., n_free) over all its reads, 0 where all are good, such as
+            `SATURATED`; or None where every node's are.
     """
 
     mean: Floats
@@ -63,6 +68,7 @@ class Contrast:
         second: the other phase.
         free_outputs: mean volts of the outputs in the free phase (batch, n_out).
         amps: currents achieved in the second phase (batch, n_out); None for a spring or a clamp.
+            A centred nudge injects their negative in the first.
         blocks: yields (first, second) reads in blocks, together every sample of both phases; one
             block where all samples are held, several where a simulator draws them as it goes.
     """
@@ -119,6 +125,11 @@ class LayerUpdate:
     def zero(cls, shape: tuple[int, int]) -> LayerUpdate:
         """Return no change of a layer with `shape` (n_pre, n_post)."""
         return cls(np.zeros((0, shape[0])), np.zeros((0, shape[1])))
+
+    @property
+    def nothing(self) -> bool:
+        """Whether there is no term at all."""
+        return self.left.shape[0] == 0 and self.row is None and self.column is None
 
     def dense(self) -> NDArray[np.float64]:
         """Return dg, siemens (n_pre, n_post), in float64."""

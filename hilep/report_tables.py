@@ -44,7 +44,7 @@ def summary(facts: Facts) -> Rows:
     if "seconds" in results:
         rows.append(("Time", f"{results['seconds']:.3f} s, training and evaluation"))
     if facts.saturated:
-        rows.append(("Saturated reads", f"{facts.saturated}, at the end of the converter's range"))
+        rows.append(("Saturated readings", f"{facts.saturated}, at the end of the reader's range"))
     return rows
 
 

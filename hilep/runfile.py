@@ -28,6 +28,27 @@ from hilep.runtables import COLUMNS, TableWriter
 __all__ = ["Checkpoint", "RunFile", "RunRecord", "read_run"]
 
 
+def require_vacant(path: Path, overwrite: bool) -> None:
+    """Refuse a name under which no run file can be created.
+
+    Raises:
+        RunFileError: for a folder, a file that is there, a folder that is not, or a name that the
+            file system does not take.
+    """
+    try:
+        there, folder = path.exists(), path.is_dir()
+    except (OSError, ValueError) as error:
+        raise RunFileError(f"{path}: no name of a file: {error}") from error
+    if folder:
+        raise RunFileError(f"{path}: a folder; expected the name of a file")
+    if not path.parent.is_dir():
+        raise RunFileError(f"{path}: the folder {path.parent} is not there")
+    if there and not overwrite:
+        raise RunFileError(
+            f"{path}: already there; go on with --resume, or give another name with --out"
+        )
+
+
 class RunFile:
     """The writer of a run file. Use `create` or `resume`, and as a context manager.
 
@@ -83,14 +104,7 @@ class RunFile:
             StorageError: for a full disk or a folder that cannot be written; nothing is left.
         """
         path = Path(path)
-        if path.is_dir():
-            raise RunFileError(f"{path}: a folder; expected the name of a file")
-        if not path.parent.is_dir():
-            raise RunFileError(f"{path}: the folder {path.parent} is not there")
-        if path.exists() and not overwrite:
-            raise RunFileError(
-                f"{path}: already there; go on with --resume, or give another name with --out"
-            )
+        require_vacant(path, overwrite)
         with storing(f"run file {path}"):
             if path.exists():
                 InPlaceFile(path).close()

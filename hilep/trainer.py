@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -18,33 +18,12 @@ from hilep.data import Batches, Dataset
 from hilep.errors import DivergedError, LimitError, NotSettledError
 from hilep.evaluation import Evaluation, evaluate
 from hilep.nudging import Nudging, beta_difference, loss_curvature
-from hilep.reading import Contrast
+from hilep.reading import SATURATED, Contrast, Statistic
 from hilep.rule import LearningRule
-from hilep.verdict import check_volts, require_finite, verdict_of, where_not_finite
+from hilep.verdict import Outcome, check_volts, require_finite, verdict_of, where_not_finite
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended.
-
-    Attributes:
-        verdict: "done", or "diverged at update ...", "dead: ..." or "interrupted at update ...".
-        updates: updates done, those before a resume included.
-        seconds: spent training and evaluating, those before a resume included.
-        validation: the last look at the validation split, or None.
-        test: the one look at the test split, or None where the run did not get there.
-    """
-
-    verdict: str
-    updates: int
-    seconds: float
-    validation: Evaluation | None
-    test: Evaluation | None
-
-    @property
-    def done(self) -> bool:
-        """Whether the network was trained to the end and answers with more than one class."""
-        return self.verdict == "done"
+MOST_CELLS_KEPT = 2000
+"""Failed cells that a checkpoint remembers, so that its state stays within its place."""
 
 
 class Trainer:
@@ -97,9 +76,12 @@ class Trainer:
         self.batches = Batches(dataset.train, training.batch_size, training.seed)
         self.callbacks: tuple[Callback, ...] = ()
         self._reading: list[Callback] = []
+        self._statistic: Statistic = self.rule.statistic
         self.update = 0
         self.validation: Evaluation | None = None
         self.saturated = 0
+        self.pulses = 0
+        self.failed_cells: set[tuple[int, int, int]] = set()
         self._seconds = 0.0
         self._window = [0.0, 0, 0]
         self._stopping = False
@@ -113,6 +95,8 @@ class Trainer:
             "window": list(self._window),
             "seconds": self._seconds,
             "saturated": self.saturated,
+            "pulses": self.pulses,
+            "failed_cells": sorted(self.failed_cells)[:MOST_CELLS_KEPT],
             "validation": None if self.validation is None else asdict(self.validation),
         }
 
@@ -123,6 +107,8 @@ class Trainer:
         self._window = list(state["window"])
         self._seconds = state["seconds"]
         self.saturated = state["saturated"]
+        self.pulses = state["pulses"]
+        self.failed_cells = {(layer, i, j) for layer, i, j in state["failed_cells"]}
         seen = state["validation"]
         self.validation = None if seen is None else Evaluation(**seen)
 
@@ -160,6 +146,7 @@ class Trainer:
         """
         self.callbacks = tuple(callbacks)
         self._reading = [callback for callback in callbacks if callback.wants_reads]
+        self._statistic = "samples" if self._reading else self.rule.statistic
         # Non-finite numbers end the run with a verdict; numpy need not say so as well.
         with self.crossbar, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             try:
@@ -186,6 +173,8 @@ class Trainer:
         started = saved = time.monotonic()
         before = self._seconds
         batch = self._batch(self.update) if self.update < training.updates else None
+        if self.update == 0:
+            self._evaluate()
         while batch is not None:
             if self._stopping:
                 break
@@ -229,22 +218,29 @@ class Trainer:
         volts, targets, labels = batch
         try:
             contrast = self.crossbar.free_and_nudged(
-                volts, targets, self.nudging, training.reads, self.rule.statistic
+                volts, targets, self.nudging, training.reads, self._statistic
             )
         except (LimitError, NotSettledError) as error:
             raise DivergedError(self.update, str(error)) from error
         outputs = contrast.free_outputs
         miss = outputs - targets
         loss = self._half_curvature * float(np.vdot(miss, miss))
-        # One sum is enough to find a NaN or an infinity anywhere in the second phase.
-        if not (math.isfinite(loss) and math.isfinite(float(contrast.second.mean.sum()))):
+        # A sum is enough to find a NaN or an infinity anywhere in a phase.
+        if not (
+            math.isfinite(loss)
+            and math.isfinite(float(contrast.second.mean.sum()))
+            and math.isfinite(float(contrast.first.mean.sum()))
+        ):
             raise DivergedError(self.update, where_not_finite(self.crossbar, contrast))
         wrong = int(np.count_nonzero(outputs.argmax(axis=1) != labels))
         self._count_saturated(contrast)
-        self.crossbar.update(
+        report = self.crossbar.update(
             self.rule.blocks(contrast, self.rates(self.update)),
             None if following is None else following[0],
         )
+        self.pulses += report.pulses
+        if report.failed:
+            self.failed_cells.update(report.failed)
         window = self._window
         window[0] += loss
         window[1] += wrong
@@ -255,7 +251,7 @@ class Trainer:
     def _count_saturated(self, contrast: Contrast) -> None:
         for reading in (contrast.first, contrast.second):
             if reading.status is not None:
-                self.saturated += int(np.count_nonzero(reading.status))
+                self.saturated += int(np.count_nonzero(reading.status & SATURATED))
 
     def _log(self) -> None:
         loss, wrong, images = self._window

@@ -1,8 +1,9 @@
-"""What is wrong with a run: volts beyond a limit, numbers that are not finite, a dead network."""
+"""How a run ended, and what is wrong with one: limits, numbers not finite, a dead network."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,6 +12,30 @@ from hilep.data import Dataset
 from hilep.errors import DivergedError, LimitError
 from hilep.evaluation import Evaluation
 from hilep.reading import Contrast
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        verdict: "done", or "diverged at update ...", "dead: ..." or "interrupted at update ...".
+        updates: updates done, those before a resume included.
+        seconds: spent training and evaluating, those before a resume included.
+        validation: the last look at the validation split, or None.
+        test: the one look at the test split, or None where the run did not get there.
+    """
+
+    verdict: str
+    updates: int
+    seconds: float
+    validation: Evaluation | None
+    test: Evaluation | None
+
+    @property
+    def done(self) -> bool:
+        """Whether the network was trained to the end and answers with more than one class."""
+        return self.verdict == "done"
 
 
 def check_volts(dataset: Dataset, limit: float) -> None:

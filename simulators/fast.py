@@ -91,20 +91,20 @@ class FastSolver:
             self._pass_between(layer, update.layers[layer], clip)
         if update.bias_currents is not None:
             self.bias_currents += update.bias_currents
-        if not clip and update.layers[0].left.shape[0] == 0:
+        if not clip and update.layers[0].nothing:
             return
         self._pass_inputs(update.layers[0], next_inputs, self._window if clip else self._open)
 
     def _factors(self, update: LayerUpdate) -> tuple[Floats, Floats, Floats]:
-        """Return left, right and column; a row term becomes one more rank."""
+        """Return left, right and column; a row term, or a column alone, becomes one more rank."""
         rank, nodes = update.left.shape
-        if update.row is None:
+        if update.row is None and (rank or update.column is None):
             left = np.ascontiguousarray(update.left, self.dtype)
             right = np.ascontiguousarray(update.right, self.dtype)
         else:
             left = aligned((rank + 1, nodes), self.dtype)
             right = np.empty((rank + 1, update.right.shape[1]), self.dtype)
-            left[:rank], left[rank] = update.left, update.row
+            left[:rank], left[rank] = update.left, 0.0 if update.row is None else update.row
             right[:rank], right[rank] = update.right, 1.0
         if update.column is None:
             return left, right, np.zeros(right.shape[1], self.dtype)

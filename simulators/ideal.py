@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from hilep.arrays import Doubles, Floats, checked, checked_count
 from hilep.crossbar import Crossbar, checked_conductances, within_limit
-from hilep.errors import BadInputError
+from hilep.errors import BadInputError, LimitError
 from hilep.network import Network
 from hilep.nudging import Nudging
 from hilep.reading import Contrast, ProgramReport, Reading, Statistic, Update
@@ -72,6 +72,13 @@ class SimulatedCrossbar(Crossbar):
         """See `Crossbar.program`; an ideal cell takes any conductance of the window."""
         network = self.network
         arrays = checked_conductances(network, conductances)
+        held = self.solver.conductances[0].dtype
+        for layer, g in enumerate(arrays):
+            if g.max() > np.finfo(held).max:
+                raise LimitError(
+                    f"program: conductances of layer {layer} reach {g.max():.9g} S, {held} holds "
+                    f"{np.finfo(held).max:.9g} S"
+                )
         if bias_currents is not None:
             bias = checked(bias_currents, (network.free_nodes,), "program: bias currents")
             if network.bias != "current" and bias.any():
@@ -147,7 +154,16 @@ class SimulatedCrossbar(Crossbar):
             free = self._settled(self.solver.glance(chunk), None, None)
             readings.append(self._reading(free, count, "evaluation", chunk, "mean"))
         self._hold(inputs)
-        return Reading(np.concatenate([reading.mean for reading in readings]), count)
+        mean = np.concatenate([reading.mean for reading in readings])
+        status = None
+        if any(reading.status is not None for reading in readings):
+            status = np.concatenate(
+                [
+                    np.zeros(r.mean.shape, np.uint8) if r.status is None else r.status
+                    for r in readings
+                ]
+            )
+        return Reading(mean, count, status=status)
 
     def free_and_nudged(
         self,
@@ -186,16 +202,13 @@ class SimulatedCrossbar(Crossbar):
 
             def blocks() -> Iterator[tuple[Reading, Reading]]:
                 # The same draws again: moments were taken from them, block by block.
-                now = self.noise.state()
                 size = self._block(inputs)
-                self.noise.restore(saved)
-                pairs = zip(
-                    self.noise.blocks(first_volts, count, "first", inputs, size),
-                    self.noise.blocks(second_volts, count, "second", inputs, size),
+                again = self.noise.repeating(saved)
+                yield from zip(
+                    again.blocks(first_volts, count, "first", inputs, size),
+                    again.blocks(second_volts, count, "second", inputs, size),
                     strict=True,
                 )
-                yield from pairs
-                self.noise.restore(now)
 
         self._hold(inputs)
         amps = pull.amps if nudging.kind == "current" else None
@@ -313,7 +326,7 @@ class SimulatedCrossbar(Crossbar):
         self, volts: Doubles, count: int, stream: str, inputs: Floats, statistic: Statistic
     ) -> Reading:
         noise = self.noise
-        if statistic != "samples" and (noise.converter is None or noise.silent):
+        if statistic != "samples" and noise.converter is None:
             return noise.moments(volts, count, stream, inputs, statistic)
         block = self._block(inputs)
         if count <= block:

@@ -124,7 +124,7 @@ def _cells(network: Network, conductances: Sequence[Floats]) -> Iterator[str]:
         pre = [*below, "bp", "bn"][: g.shape[0]]
         post = free[network.slices[layer]]
         for i, j in np.argwhere(g != 0):
-            # An expression keeps the conductance itself, not its reciprocal rounded.
+            # A controlled source takes the conductance itself, not its reciprocal rounded.
             yield f"G{layer}_{i}_{j} {pre[i]} {post[j]} {pre[i]} {post[j]} {_number(g[i, j])}"
         below = post
 
@@ -149,7 +149,7 @@ def _nudge(
             yield f"In{k} 0 y{k} DC {_number(i)}"
     if siemens == 0.0:
         return
-    if targets is None or math.isnan(siemens):
+    if targets is None or math.isnan(siemens) or siemens == -math.inf:
         raise BadInputError("netlist spring: expected siemens and targets in volts")
     for k, volt in enumerate(checked(targets, (network.outputs,), "netlist targets")):
         if math.isinf(siemens):

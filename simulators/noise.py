@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +13,7 @@ from numpy.typing import ArrayLike
 from hilep.arrays import Doubles, Floats, checked
 from hilep.errors import BadInputError
 from hilep.network import Network
-from hilep.reading import Reading, Statistic
-
-SATURATED = 1
-"""Bit of `Reading.status` that says a converter was at an end of its range."""
+from hilep.reading import SATURATED, Reading, Statistic
 
 STREAMS = ("first", "second", "free", "evaluation")
 """Independent noise streams: the two phases of an update, the free outputs a centred nudge needs,
@@ -63,7 +61,7 @@ class ReadNoise:
         sigma_v: standard deviation of one read in volts, for all free nodes or one each.
         generator: seeded; spawned into the independent `STREAMS`.
         clamped_sigma_v: the same for the input nodes; 0 means that they are known and not read.
-        converter: applied to every single read, or None.
+        converter: applied to every single read of a free node, or None.
 
     Raises:
         BadInputError: for a negative or non-finite sigma, or another number of nodes.
@@ -90,11 +88,6 @@ class ReadNoise:
         self.converter = converter
         self.streams = dict(zip(STREAMS, generator.spawn(len(STREAMS)), strict=True))
 
-    @property
-    def silent(self) -> bool:
-        """Whether every read equals the voltage."""
-        return self.converter is None and not self.sigma_v.any() and not self.clamped_sigma_v
-
     def state(self) -> dict[str, Any]:
         """Return the state of every stream, as plain JSON values."""
         return {name: stream.bit_generator.state for name, stream in self.streams.items()}
@@ -103,6 +96,16 @@ class ReadNoise:
         """Set every stream to a state that `state` returned."""
         for name, stream in self.streams.items():
             stream.bit_generator.state = state[name]
+
+    def repeating(self, state: dict[str, Any]) -> ReadNoise:
+        """Return the same noise with streams of its own that begin at `state`."""
+        again = copy(self)
+        again.streams = {
+            name: np.random.Generator(type(stream.bit_generator)())
+            for name, stream in self.streams.items()
+        }
+        again.restore(state)
+        return again
 
     def samples(self, volts: Floats, count: int, stream: str, inputs: Floats | None) -> Reading:
         """Return `count` single reads of `volts` (..., n_free).

@@ -60,6 +60,9 @@ class Pull:
     def require_equilibrium(self, output_siemens: Doubles) -> None:
         """Refuse a negative spring under which an output has no equilibrium.
 
+        Necessary, not sufficient: an output whose hidden nodes float has less conductance to the
+        clamped nodes than in all. Relaxing to a tolerance finds out; a number of sweeps does not.
+
         Args:
             output_siemens: each output's total conductance without the spring (n_out,).
 

@@ -64,3 +64,32 @@ def programmed(
     bias = random_bias(network, generator)
     device.program(conductances, bias)
     return conductances, bias
+
+
+class PlainBench(Crossbar):
+    """The four verbs and nothing else, as a lab's first bench would have them."""
+
+    def __init__(self, inner: Crossbar) -> None:
+        self.inner = inner
+        self.network = inner.network
+
+    def program(self, conductances, bias_currents=None):
+        return self.inner.program(conductances, bias_currents)
+
+    def conductances(self):
+        return self.inner.conductances()
+
+    def bias_currents(self):
+        return self.inner.bias_currents()
+
+    def clamp(self, volts):
+        self.inner.clamp(volts)
+
+    def nudge(self, amps):
+        return self.inner.nudge(amps)
+
+    def read(self, samples=1):
+        return self.inner.read(samples)
+
+    def safe(self):
+        self.inner.safe()

@@ -70,9 +70,9 @@ def same(record, other):
 
 
 def begun(process):
-    """Read standard error up to the first look at the validation split."""
+    """Read standard error up to the first look at the validation split after an update."""
     for line in process.stderr:
-        if line.startswith("update "):
+        if line.startswith("update ") and not line.startswith("update 0:"):
             return
     pytest.fail(f"ended with {process.wait()} before the first update")
 

@@ -104,8 +104,8 @@ def test_reads_at_the_end_of_the_range_are_told(capsys, folder):
     out, err = capsys.readouterr()
     answer = json.loads(out)
     assert status == (0 if answer["verdict"] == "done" else 1)
-    assert answer["saturated_reads"] > 0
-    assert f"{answer['saturated_reads']} reads were at the end of the converter's range" in err
+    assert answer["saturated_readings"] > 0
+    assert f"{answer['saturated_readings']} readings of a node hold a read at the end" in err
 
 
 def test_help_and_version(capsys):

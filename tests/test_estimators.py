@@ -123,7 +123,10 @@ def test_samples_in_blocks_give_the_update_of_all_samples_at_once(
         programmed(network, np.random.default_rng(14), device)
         pair = device.free_and_nudged(x, t, nudging, 40, "samples")
         updates = list(learning.blocks(pair))
-        # A second look at the samples sees the same ones, and does not move the streams.
+        # A second look at the samples sees the same ones; a look begun does not move the streams.
+        before = device.state()
+        next(iter(pair.sample_blocks()))
+        assert device.state() == before
         again = sum(dense(u) for u in learning.blocks(pair))
         np.testing.assert_array_equal(sum(dense(u) for u in updates), again)
         # Known inputs: the first layer's part comes once, in a block of its own.

@@ -14,6 +14,7 @@ from hilep.errors import LimitError
 from hilep.initial import initial_conductances
 from hilep.network import Network
 from hilep.nudging import Nudging, beta_difference
+from hilep.reading import LayerUpdate, Update
 from hilep.rule import LearningRule
 
 
@@ -226,3 +227,45 @@ def test_training_holds_the_conductances_once_plus_a_fifth(estimator, reads, cla
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak <= 0.2 * size
+
+
+@pytest.mark.parametrize("solver", ["fast", "reference"])
+@pytest.mark.parametrize("terms", ["row", "column", "both", "none"])
+@pytest.mark.parametrize("rank", [0, 1, 4, 5])
+def test_every_form_of_an_update_is_added(solver, terms, rank):
+    """Row and column terms with any rank, also none, equal the dense update clipped."""
+    network = Network((8, 5, 3), bias="none", g_max_siemens=1.5)
+    device = simulated(network, solver, sweeps=5)
+    generator = np.random.default_rng(0)
+    before = [generator.uniform(0.2, 1.0, shape) for shape in network.shapes]
+    device.program(before)
+    layers = []
+    for pre, post in network.shapes:
+        layers.append(
+            LayerUpdate(
+                generator.normal(0, 0.3, (rank, pre)),
+                generator.normal(0, 0.3, (rank, post)),
+                generator.normal(0, 0.3, pre) if terms in ("row", "both") else None,
+                generator.normal(0, 0.3, post) if terms in ("column", "both") else None,
+            )
+        )
+    # In two blocks: the first must not be clipped by itself.
+    half = [
+        LayerUpdate(
+            u.left,
+            u.right / 2,
+            None if u.row is None else u.row / 2,
+            None if u.column is None else u.column / 2,
+        )
+        for u in layers
+    ]
+    device.update([Update(tuple(half)), Update(tuple(half))])
+    for g, start, update in zip(device.conductances(), before, layers, strict=True):
+        np.testing.assert_allclose(g, np.clip(start + update.dense(), 0.0, 1.5), rtol=1e-12)
+
+
+def test_a_conductance_beyond_single_precision_is_refused():
+    network = Network((2, 1), bias="none")
+    device = simulated(network, dtype=np.float32, sweeps=5)
+    with pytest.raises(LimitError, match=r"1e\+300 S, float32 holds"):
+        device.program([np.full((2, 1), 1e300)])

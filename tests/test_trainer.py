@@ -6,11 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from circuits import simulated
+from circuits import PlainBench, simulated
 
 from hilep.callbacks import Callback
 from hilep.config import load
-from hilep.crossbar import Crossbar
 from hilep.data import load as load_data
 from hilep.errors import UnsupportedError
 from hilep.initial import initial_conductances
@@ -25,35 +24,6 @@ IRIS = [
     "training.eta=1e-2",
     'training.schedule="constant"',
 ]
-
-
-class PlainBench(Crossbar):
-    """The four verbs and nothing else, as a lab's first bench would have them."""
-
-    def __init__(self, inner: Crossbar) -> None:
-        self.inner = inner
-        self.network = inner.network
-
-    def program(self, conductances, bias_currents=None):
-        return self.inner.program(conductances, bias_currents)
-
-    def conductances(self):
-        return self.inner.conductances()
-
-    def bias_currents(self):
-        return self.inner.bias_currents()
-
-    def clamp(self, volts):
-        self.inner.clamp(volts)
-
-    def nudge(self, amps):
-        return self.inner.nudge(amps)
-
-    def read(self, samples=1):
-        return self.inner.read(samples)
-
-    def safe(self):
-        self.inner.safe()
 
 
 class Curve(Callback):

@@ -20,7 +20,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from hilep.callbacks import Callback
 from hilep.evaluation import Evaluation
 from hilep.experiment import Experiment
-from hilep.trainer import Outcome, Trainer
+from hilep.trainer import Trainer
+from hilep.verdict import Outcome
 
 SECONDS_BETWEEN_DRAWINGS = 0.1
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
@@ -139,7 +140,9 @@ class StopOnSignal:
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         if self._asked:
-            self._restore()
+            # A third must not reach the crossbar while it is made safe.
+            for each in self._before:
+                signal.signal(each, signal.SIG_IGN)
             raise KeyboardInterrupt
         self._asked = True
         self._trainer.stop()

@@ -73,7 +73,9 @@ def train(
         ),
         "updates": outcome.updates,
         "seconds": round(outcome.seconds, 3),
-        "saturated_reads": prepared.trainer.saturated,
+        "saturated_readings": prepared.trainer.saturated,
+        "failed_cells": len(prepared.trainer.failed_cells),
+        "pulses": prepared.trainer.pulses,
         "device": prepared.crossbar.description,
         "run": str(path),
     }
@@ -85,9 +87,11 @@ def train(
         )
     if prepared.trainer.saturated:
         say(
-            f"hilep: warning: {prepared.trainer.saturated} reads were at the end of the "
-            "converter's range; see device.adc_range_v"
+            f"hilep: warning: {prepared.trainer.saturated} readings of a node hold a read at the "
+            "end of the reader's range"
         )
+    if prepared.trainer.failed_cells:
+        say(f"hilep: warning: {len(prepared.trainer.failed_cells)} cells would not be programmed")
     if not outcome.done:
         say(f"hilep: {outcome.verdict}; run file {path}")
         if outcome.verdict.startswith("interrupted"):
