@@ -19,7 +19,11 @@ from hilep.trainer import Trainer
 IRIS = [
     'data.name="iris"',
     "data.gamma_v=20",
-    "network.layers=[8,12,3]
+    "network.layers=[8,12,3]",
+    "training.updates=300",
+    "training.eta=1e-2",
+    'training.schedule="constant"',
+]
 
 
 class Logged(PlainBench):
