@@ -29,6 +29,10 @@ class Relaxation:
     sweeps: int | None = 5
     tolerance: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.sweeps is not None and self.sweeps < 1:
+            raise ConfigError(f"relaxation: expected sweeps >= 1, got {self.sweeps}")
+
 
 @dataclass(frozen=True, slots=True)
 class Backend:
@@ -84,6 +88,5 @@ def crossbar(config: Config, network: Network) -> Crossbar:
         ConfigError: for a key or value that the backend does not take.
     """
     training = config.training
-    return backend(config.device.backend).build(
-        network, options(config), Relaxation(training.sweeps, training.relaxation_tolerance)
-    )
+    relaxation = Relaxation(training.sweeps(len(network.layers) - 2), training.relaxation_tolerance)
+    return backend(config.device.backend).build(network, options(config), relaxation)

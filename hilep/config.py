@@ -136,12 +136,17 @@ class TrainingSection(Section):
             raise ValueError("give relaxation_sweeps or relaxation_tolerance, not both")
         return self
 
-    @property
-    def sweeps(self) -> int | None:
-        """Sweeps of each relaxation, 5 as in the paper's Table II; None with a tolerance."""
+    def sweeps(self, hidden_layers: int) -> int | None:
+        """Return the sweeps of each relaxation; None with a tolerance.
+
+        Unless told, 5 for each hidden layer: the paper's Table II for its one. Fewer do not carry
+        the nudge to the first layer of a deep network; `docs/physics.md` has figures.
+        """
         if self.relaxation_tolerance is not None:
             return None
-        return 5 if self.relaxation_sweeps is None else self.relaxation_sweeps
+        if self.relaxation_sweeps is not None:
+            return self.relaxation_sweeps
+        return 5 * max(1, hidden_layers)
 
     @property
     def logged_every(self) -> int:

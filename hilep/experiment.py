@@ -12,7 +12,7 @@ from hilep import backends, data
 from hilep.callbacks import Callback, RawReading, Recording
 from hilep.config import Config
 from hilep.crossbar import Crossbar
-from hilep.errors import RunFileError
+from hilep.errors import ConfigError, RunFileError
 from hilep.initial import initial_conductances
 from hilep.provenance import provenance
 from hilep.rawreads import RawReads, reads_folder
@@ -68,8 +68,8 @@ def prepare(config: Config, path: Path, overwrite: bool = False) -> Experiment:
     require_vacant(path, overwrite)
     if config.training.keep_reads and any(reads_folder(path).glob("*.h5")):
         raise RunFileError(
-            f"{reads_folder(path)}: holds reads of another run; move it away, or give another "
-            "name with --out"
+            f"{reads_folder(path)}: holds reads of another run, perhaps one still going on; give "
+            "another name with --out"
         )
     options = backends.options(config).model_dump(mode="json")
     # Before the device is opened: data may take a download.
@@ -132,6 +132,7 @@ def resume(path: Path, config: Config | None = None) -> Experiment:
             bias = checkpoint.bias_currents if crossbar.network.bias == "current" else None
             crossbar.program(checkpoint.conductances, bias)
             trainer.restore(checkpoint.update, checkpoint.state)
+            _require_reads(path, run.config, checkpoint.update)
         unless_ready.pop_all()
     return Experiment(run.config, crossbar, dataset, trainer, run)
 
@@ -139,7 +140,6 @@ def resume(path: Path, config: Config | None = None) -> Experiment:
 def _begin(crossbar: Crossbar, config: Config) -> None:
     """Program the conductances that a run begins with."""
     section = config.network
-    # A scale beyond single precision gives infinities, which `program` refuses.
     with np.errstate(over="ignore", invalid="ignore"):
         conductances = initial_conductances(
             crossbar.network,
@@ -147,7 +147,25 @@ def _begin(crossbar: Crossbar, config: Config) -> None:
             section.initial,
             section.initial_scale_siemens,
         )
+    if not all(np.isfinite(g).all() for g in conductances):
+        raise ConfigError(
+            "network.initial_scale_siemens: expected siemens that single precision holds, got "
+            f"{section.initial_scale_siemens:g}"
+        )
     crossbar.program(conductances)
+
+
+def _require_reads(path: Path, config: Config, updates: int) -> None:
+    """Refuse to go on without the reads that the run has kept so far.
+
+    Raises:
+        RunFileError: where their folder is not beside the run file.
+    """
+    if config.training.keep_reads and updates and not any(reads_folder(path).glob("*.h5")):
+        raise RunFileError(
+            f"{reads_folder(path)}: the reads of the first {updates} updates are not there; move "
+            "the folder together with its run file"
+        )
 
 
 def _same(given: Config, recorded: Config, path: Path) -> None:

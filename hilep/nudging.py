@@ -76,6 +76,10 @@ class Nudging:
             raise BadInputError(
                 f"training.beta_siemens: expected a finite number > 0, got {beta_siemens}"
             )
+        if kind not in ("current", "spring", "clamp"):
+            raise BadInputError(
+                f'training.nudging: expected "current", "spring" or "clamp", got {kind!r}'
+            )
         if (variant == "chl") != (kind == "clamp"):
             raise BadInputError(
                 'training.nudging: "clamp" and training.variant "chl" belong together, '
@@ -100,10 +104,16 @@ def beta_difference(variant: Variant, beta_siemens: float) -> float:
     """Return the signed distance in beta between the two phases, siemens.
 
     For "chl" the phases lie infinitely far apart and beta only turns eta into eta / beta (eq. 12).
+
+    Raises:
+        BadInputError: for an unknown variant.
     """
-    return {
+    difference = {
         "positive": beta_siemens,
         "negative": -beta_siemens,
         "centered": 2.0 * beta_siemens,
         "chl": beta_siemens,
-    }[variant]
+    }
+    if variant not in difference:
+        raise BadInputError(f"training.variant: expected one of {', '.join(difference)}")
+    return difference[variant]

@@ -12,6 +12,7 @@ volts the squares themselves round like a read noise of microvolts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -55,7 +56,8 @@ class LearningRule:
         reads: N, to refuse an estimator that needs more.
 
     Raises:
-        BadInputError: for a wrong number of layers, or "unbiased" with fewer than two reads.
+        BadInputError: for a wrong number of layers, an unknown word, a beta difference of 0, or
+            "unbiased" with fewer than two reads.
     """
 
     network: Network
@@ -68,7 +70,17 @@ class LearningRule:
 
     def __post_init__(self) -> None:
         layers = len(self.network.shapes)
+        if not (math.isfinite(self.beta_difference) and self.beta_difference != 0):
+            raise BadInputError(
+                f"beta_difference: expected finite siemens, not 0, got {self.beta_difference}"
+            )
+        if self.reduction not in ("sum", "mean"):
+            raise BadInputError(
+                f'training.reduction: expected "sum" or "mean", got {self.reduction!r}'
+            )
         for name in ("eta", "eta_bias"):
+            if not isinstance(getattr(self, name), Sequence):
+                raise BadInputError(f"training.{name}: expected one value per layer ({layers})")
             if len(getattr(self, name)) != layers:
                 raise BadInputError(
                     f"training.{name}: expected one value, or one per layer ({layers}), "

@@ -13,6 +13,8 @@ from hilep.errors import DivergedError, LimitError
 from hilep.evaluation import Evaluation
 from hilep.reading import Contrast
 
+ADVICE = "training.eta, beta or the voltages may be too large"
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -64,7 +66,8 @@ def verdict_of(test: Evaluation, classes: int) -> str:
     if classes > 1 and test.images > 1 and test.classes == 1:
         return (
             f"dead: all {test.images} test images get the same answer; "
-            f"{100 * test.silent:.0f} % of the hidden nodes are silent"
+            f"{100 * test.silent:.0f} % of the hidden nodes are silent; a smaller training.eta, or "
+            "g_min_siemens > 0, may help"
         )
     return "done"
 
@@ -78,7 +81,7 @@ def require_finite(crossbar: Crossbar, update: int) -> None:
     held = {f"a conductance of layer {k}": g for k, g in enumerate(crossbar.conductances())}
     for what, values in {**held, "a bias current": crossbar.bias_currents()}.items():
         if not math.isfinite(float(values.sum(dtype=np.float64))):
-            raise DivergedError(update, f"{what} is not finite; a smaller training.eta may help")
+            raise DivergedError(update, f"{what} is not finite; {ADVICE}")
 
 
 def where_not_finite(crossbar: Crossbar, contrast: Contrast) -> str:
@@ -92,6 +95,6 @@ def where_not_finite(crossbar: Crossbar, contrast: Contrast) -> str:
             inside = node - network.slices[layer - 1].start
             return (
                 f"node {inside} of layer {layer} reads {reading.mean[image, node]} V in the "
-                f"{phase} phase, the update was not applied; a smaller training.eta may help"
+                f"{phase} phase, the update was not applied; {ADVICE}"
             )
-    return "the loss is not finite, the update was not applied; a smaller training.eta may help"
+    return f"the loss is not finite, the update was not applied; {ADVICE}"

@@ -1,6 +1,7 @@
 """The command line as tests call it: in this process, or in one of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,12 @@ SMALL = {
 }
 
 
+def heed_signals():
+    """Undo what `nohup` or a background job passed on."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+
+
 def settings(values=None):
     """The words that set each key, those of a small quick run unless told otherwise."""
     return [
@@ -49,7 +56,9 @@ def toml(values):
 
 
 def start(words, folder, program=PROGRAM, **more):
-    """`hilep` in a process of its own."""
+    """`hilep` in a process of its own, with signals as a terminal gives them."""
+    if os.name == "posix":
+        more.setdefault("preexec_fn", heed_signals)
     return subprocess.Popen(
         [sys.executable, "-c", program, *words],
         cwd=folder,
