@@ -66,8 +66,8 @@ def verdict_of(test: Evaluation, classes: int) -> str:
     if classes > 1 and test.images > 1 and test.classes == 1:
         return (
             f"dead: all {test.images} test images get the same answer; "
-            f"{100 * test.silent:.0f} % of the hidden nodes are silent; a smaller training.eta, or "
-            "g_min_siemens > 0, may help"
+            f"{100 * test.silent:.0f} % of the hidden nodes are silent; a smaller training.eta "
+            "or a network.g_min_siemens above 0 may help"
         )
     return "done"
 

@@ -115,7 +115,7 @@ WRONG = [
     (sets(training__checkpoint_seconds="-1"), "training.checkpoint_seconds"),
     (sets(network__g_min_siemens="2", network__g_max_siemens="1"), "network.g_min_siemens"),
     (sets(network__g_min_siemens="1", network__g_max_siemens="1"), "network.g_min_siemens"),
-    (sets(network__initial_scale_siemens="1e308"), "conductances of layer 0"),
+    (sets(network__initial_scale_siemens="1e308"), "network.initial_scale_siemens: expected"),
     (sets(device__sigma_v="-1e-6"), "device.sigma_v"),
     # Lengths
     (sets(device__sigma_v="[0.1, 0.2]"), "device.sigma_v: expected shape (8,)"),
