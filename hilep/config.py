@@ -155,7 +155,7 @@ class TrainingSection(Section):
 
     @property
     def evaluated_every(self) -> int:
-        """Updates between looks at the validation split; ten looks unless told."""
+        """Updates between looks at the validation split; a tenth of the run unless told."""
         return self.evaluate_every or max(1, self.updates // 10)
 
     def rates(self) -> Schedule:

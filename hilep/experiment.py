@@ -65,6 +65,7 @@ def prepare(config: Config, path: Path, overwrite: bool = False) -> Experiment:
     Raises:
         HilepError: for anything wrong with configuration, data, device or file.
     """
+    path = Path(path)
     require_vacant(path, overwrite)
     if config.training.keep_reads and any(reads_folder(path).glob("*.h5")):
         raise RunFileError(
@@ -110,9 +111,12 @@ def resume(path: Path, config: Config | None = None) -> Experiment:
             another configuration or other data.
     """
     # What is refused is refused before `RunFile.resume` empties the rows after the checkpoint.
+    path = Path(path)
     record = read_run(path)
     if config is not None:
         _same(config, record.config, path)
+    if record.checkpoint is not None:
+        _require_reads(path, record.config, record.checkpoint.update)
     dataset = data.load(record.config.data)
     recorded = str(record.provenance["device"].get("data_sha256"))
     if recorded != dataset.fingerprint:
@@ -128,11 +132,13 @@ def resume(path: Path, config: Config | None = None) -> Experiment:
         checkpoint = run.latest()
         if checkpoint is None:
             _begin(crossbar, run.config)
+            trainer.rehearse()
         else:
             bias = checkpoint.bias_currents if crossbar.network.bias == "current" else None
             crossbar.program(checkpoint.conductances, bias)
+            if checkpoint.update == 0:
+                trainer.rehearse()
             trainer.restore(checkpoint.update, checkpoint.state)
-            _require_reads(path, run.config, checkpoint.update)
         unless_ready.pop_all()
     return Experiment(run.config, crossbar, dataset, trainer, run)
 

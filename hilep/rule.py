@@ -79,7 +79,7 @@ class LearningRule:
                 f'training.reduction: expected "sum" or "mean", got {self.reduction!r}'
             )
         for name in ("eta", "eta_bias"):
-            if not isinstance(getattr(self, name), Sequence):
+            if np.ndim(getattr(self, name)) != 1:
                 raise BadInputError(f"training.{name}: expected one value per layer ({layers})")
             if len(getattr(self, name)) != layers:
                 raise BadInputError(

@@ -71,7 +71,6 @@ class Trainer:
             training.reduction,
             training.reads,
         )
-        self._first_is_free = self.nudging.strengths[0] == 0.0
         self._half_curvature = 0.5 * loss_curvature(training.loss, network.outputs)
         self.rates = training.rates()
         self.batches = Batches(dataset.train, training.batch_size, training.seed)
@@ -150,19 +149,21 @@ class Trainer:
         self._statistic = "samples" if self._reading else self.rule.statistic
         # Non-finite numbers end the run with a verdict; numpy need not say so as well.
         with self.crossbar, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            test = None
             try:
                 verdict = self._train()
+                if verdict == "done":
+                    test = evaluate(
+                        self.crossbar,
+                        self.dataset.test,
+                        self.training.loss,
+                        self.training.evaluation_reads,
+                    )
+                    verdict = verdict_of(test, self.dataset.n_outputs)
+            except (LimitError, NotSettledError) as error:
+                verdict = str(DivergedError(self.update, str(error)))
             except DivergedError as error:
                 verdict = str(error)
-            test = None
-            if verdict == "done":
-                test = evaluate(
-                    self.crossbar,
-                    self.dataset.test,
-                    self.training.loss,
-                    self.training.evaluation_reads,
-                )
-                verdict = verdict_of(test, self.dataset.n_outputs)
         outcome = Outcome(verdict, self.update, self._seconds, self.validation, test)
         for callback in self.callbacks:
             callback.on_end(self, outcome)
@@ -174,7 +175,7 @@ class Trainer:
         started = saved = time.monotonic()
         before = self._seconds
         batch = self._batch(self.update) if self.update < training.updates else None
-        if self.update == 0:
+        if self.update == 0 and self.validation is None:
             self._evaluate()
         while batch is not None:
             if self._stopping:
@@ -226,12 +227,11 @@ class Trainer:
         outputs = contrast.free_outputs
         miss = outputs - targets
         loss = self._half_curvature * float(np.vdot(miss, miss))
-        # A sum is enough to find a NaN or an infinity anywhere in a nudged phase. In the free one
-        # the outputs, and so the loss, would show it.
+        # A sum is enough to find a NaN or an infinity at any node of a phase.
         if not (
             math.isfinite(loss)
             and math.isfinite(float(contrast.second.mean.sum()))
-            and (self._first_is_free or math.isfinite(float(contrast.first.mean.sum())))
+            and math.isfinite(float(contrast.first.mean.sum()))
         ):
             raise DivergedError(self.update, where_not_finite(self.crossbar, contrast))
         wrong = int(np.count_nonzero(outputs.argmax(axis=1) != labels))
@@ -240,9 +240,9 @@ class Trainer:
             self.rule.blocks(contrast, self.rates(self.update)),
             None if following is None else following[0],
         )
-        self.pulses += report.pulses
+        self.pulses += int(report.pulses)
         if report.failed:
-            self.failed_cells.update(report.failed)
+            self.failed_cells.update((int(k), int(i), int(j)) for k, i, j in report.failed)
         window = self._window
         window[0] += loss
         window[1] += wrong

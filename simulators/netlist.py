@@ -105,9 +105,10 @@ def netlist(
     lines += _cells(network, arrays)
     lines += _diodes(network, diode or JunctionDiode())
     free = node_names(network)
-    if bias_currents is not None:
-        bias = checked(bias_currents, (network.free_nodes,), "netlist bias currents")
-        lines += [f"Ib_{name} 0 {name} DC {_number(i)}" for name, i in zip(free, bias, strict=True)]
+    bias = np.zeros(network.free_nodes) if bias_currents is None else bias_currents
+    bias = checked(bias, (network.free_nodes,), "netlist bias currents")
+    # Sources of 0 A too, so that a node without any conductance is part of the circuit.
+    lines += [f"Ib_{name} 0 {name} DC {_number(i)}" for name, i in zip(free, bias, strict=True)]
     lines += _nudge(network, amps, spring_siemens, targets)
     lines += [".op", ".end"]
     return "\n".join(lines) + "\n"
@@ -143,6 +144,8 @@ def _diodes(network: Network, diode: JunctionDiode) -> Iterator[str]:
 def _nudge(
     network: Network, amps: ArrayLike | None, siemens: float, targets: ArrayLike | None
 ) -> Iterator[str]:
+    if amps is not None and siemens != 0.0:
+        raise BadInputError("netlist: expected a nudge current or a spring, got both")
     if amps is not None:
         current = checked(amps, (network.outputs,), "netlist amps")
         for k, i in enumerate(current):

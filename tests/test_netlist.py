@@ -117,6 +117,19 @@ def test_a_silicon_junction_is_far_from_ideal_at_these_voltages():
     assert 0.4 < np.abs(theirs - device.read().mean).max() < 1.0
 
 
+@needs_ngspice
+def test_an_output_without_conductance_reads_0_volts_in_both():
+    network = Network((2, 2), bias="none")
+    g = np.array([[1.0, 0.0], [0.5, 0.0]])
+    device = simulated(network, sweeps=1)
+    device.program([g])
+    device.clamp([3.0, 0.0])
+    ours = device.read().mean
+    theirs = operating_point(netlist(network, [g], None, [3.0, 0.0]), node_names(network))
+    np.testing.assert_allclose(ours, [2.0, 0.0])
+    np.testing.assert_allclose(theirs, ours, atol=1e-9)
+
+
 def test_numbers_are_read_back_bit_for_bit():
     network = Network((2, 1), bias="none")
     g = np.array([[0.1 + 1e-17], [1 / 3]])
@@ -137,6 +150,7 @@ def test_the_thermal_voltage_is_ours():
         ({"inputs": [1.0, np.nan]}, "inputs"),
         ({"amps": [1.0, 2.0]}, "amps"),
         ({"spring_siemens": 1.0}, "spring"),
+        ({"spring_siemens": 1.0, "targets": [0.0], "amps": [1.0]}, "both"),
         ({"title": "two\nlines"}, "title"),
         ({"bias_currents": [1.0, 2.0]}, "bias"),
         ({"conductances": [[[-1.0], [1.0]]]}, "window"),

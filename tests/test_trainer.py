@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from circuits import PlainBench, simulated
 from hilep.callbacks import Callback
 from hilep.config import load
 from hilep.data import load as load_data
-from hilep.errors import UnsupportedError
+from hilep.errors import NotSettledError, UnsupportedError
 from hilep.initial import initial_conductances
 from hilep.network import Network
 from hilep.trainer import Trainer
@@ -170,3 +171,43 @@ def test_network_reports_which_layer_does_not_fit():
     device = simulated(network)
     with pytest.raises(ValueError, match="8 inputs and 3 outputs"):
         Trainer(device, load_data(config.data), config.training)
+
+
+def test_a_dead_channel_of_a_bench_stops_the_run_and_is_named():
+    """A hidden node that reads NaN in the free phase alone: no update is made of it."""
+
+    class DeadChannel(PlainBench):
+        nudged = False
+
+        def nudge(self, amps):
+            self.nudged = amps is not None
+            return super().nudge(amps)
+
+        def read(self, samples=1):
+            reading = super().read(samples)
+            if self.nudged:
+                return reading
+            mean = reading.mean.copy()
+            mean[2] = np.nan
+            return replace(reading, mean=mean)
+
+    trainer = trainer_for([], wrap=DeadChannel)
+    before = final(trainer)
+    verdict = trainer.run().verdict
+    assert verdict.startswith("diverged at update 0: node 2 of layer 1 reads nan V in the first")
+    for a, b in zip(final(trainer), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_network_that_does_not_settle_ends_with_a_verdict():
+    class Restless(PlainBench):
+        def read(self, samples=1):
+            if self.reads_left == 0:
+                raise NotSettledError("relaxation: restless")
+            self.reads_left -= 1
+            return super().read(samples)
+
+    trainer = trainer_for(["training.updates=3"], wrap=Restless)
+    for reads in (0, 20, 60):
+        trainer.crossbar.reads_left = reads
+        assert trainer.run().verdict.endswith("relaxation: restless")
