@@ -221,7 +221,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each network's comparison")
     parser.add_argument("--hidden", type=int, nargs="*", default=[1024, 32768])
-    parser.add_argument("--rounds", type=int, default=7, help="of the trainer's overhead")
+    parser.add_argument("--rounds", type=int, default=15, help="of the trainer's overhead")
     told = parser.parse_args()
     rows = [row for hidden in told.hidden for row in against_floor(hidden, told.seconds)]
     added = overhead(told.rounds, 3000)
