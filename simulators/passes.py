@@ -191,6 +191,7 @@ def update_rows(
             )
     elif rank > 0:
         # The window is closed for the last terms only: a sum may leave it on its way.
+        # The last terms are written out, because a window chosen inside the loop is slower.
         open_low = row_type(-np.inf)
         open_high = row_type(np.inf)
         quads = (rank - 1) // 4
