@@ -243,8 +243,7 @@ def stacked(readings: Sequence[Reading]) -> Reading:
 
     status = None
     if any(reading.status is not None for reading in readings):
-        good = np.zeros(readings[0].mean.shape, np.uint8)
-        status = np.stack([good if r.status is None else r.status for r in readings])
+        status = np.stack([reading.flags for reading in readings])
     clamped = [reading.clamped for reading in readings]
     return Reading(
         mean=joined("mean", 0),

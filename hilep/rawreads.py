@@ -262,8 +262,7 @@ def _fields_of(group: str, reads: Reading) -> Iterator[tuple[str, Any]]:
         if reads.variance is not None:
             yield f"{group}/variance", reads.variance
     if group in PHASES:
-        good = np.zeros(reads.mean.shape, np.uint8)
-        yield f"{group}/status", good if reads.status is None else reads.status
+        yield f"{group}/status", reads.flags
     if reads.clamped is not None:
         yield from _fields_of(f"{group}/clamped", reads.clamped)
 

@@ -42,6 +42,11 @@ class Reading:
     time_s: float = float("nan")
     status: NDArray[np.uint8] | None = None
 
+    @property
+    def flags(self) -> NDArray[np.uint8]:
+        """The status written out, (..., n_free): zeros where it is None."""
+        return np.zeros(self.mean.shape, np.uint8) if self.status is None else self.status
+
     @classmethod
     def of_samples(
         cls, volts: Floats, clamped: Floats | None = None, time_s: float = float("nan")

@@ -157,12 +157,7 @@ class SimulatedCrossbar(Crossbar):
         mean = np.concatenate([reading.mean for reading in readings])
         status = None
         if any(reading.status is not None for reading in readings):
-            status = np.concatenate(
-                [
-                    np.zeros(r.mean.shape, np.uint8) if r.status is None else r.status
-                    for r in readings
-                ]
-            )
+            status = np.concatenate([reading.flags for reading in readings])
         return Reading(mean, count, status=status)
 
     def free_and_nudged(

@@ -10,6 +10,15 @@ from hilep.simulators.ideal import SimulatedCrossbar
 from hilep.simulators.noise import Converter, ReadNoise
 
 SOLVERS = ("reference", "fast")
+# Settings of a small quick run.
+IRIS = [
+    'data.name="iris"',
+    "data.gamma_v=20",
+    "network.layers=[8,12,3]",
+    "training.updates=300",
+    "training.eta=1e-2",
+    'training.schedule="constant"',
+]
 
 
 def simulated(

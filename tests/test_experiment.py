@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from circuits import PlainBench, simulated
+from circuits import IRIS, PlainBench, simulated
 
 from hilep import backends, experiment
 from hilep.config import load
@@ -15,15 +15,6 @@ from hilep.nudging import Nudging
 from hilep.rawreads import read_raw_reads
 from hilep.reading import SATURATED, Reading
 from hilep.trainer import Trainer
-
-IRIS = [
-    'data.name="iris"',
-    "data.gamma_v=20",
-    "network.layers=[8,12,3]",
-    "training.updates=300",
-    "training.eta=1e-2",
-    'training.schedule="constant"',
-]
 
 
 class Logged(PlainBench):

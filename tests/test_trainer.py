@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from circuits import PlainBench, simulated
+from circuits import IRIS, PlainBench, simulated
 
 from hilep.callbacks import Callback
 from hilep.config import load
@@ -16,15 +16,6 @@ from hilep.errors import NotSettledError, UnsupportedError
 from hilep.initial import initial_conductances
 from hilep.network import Network
 from hilep.trainer import Trainer
-
-IRIS = [
-    'data.name="iris"',
-    "data.gamma_v=20",
-    "network.layers=[8,12,3]",
-    "training.updates=300",
-    "training.eta=1e-2",
-    'training.schedule="constant"',
-]
 
 
 class Curve(Callback):
