@@ -177,8 +177,35 @@ main()
 def test_ctrl_c_during_start_up_is_one_line(module, tmp_path):
     words = [module, "train", *settings(RUN), "--out", "run.h5"]
     status, out, err = ended(words, tmp_path, AT_IMPORT)
-    assert (status, out, err) == (1, "", "hilep: stopped before anything was begun\n")
+    assert (status, out) == (1, "")
+    assert err in ("hilep: stopped\n", "hilep: stopped before anything was begun\n")
     assert list(tmp_path.iterdir()) == []
+
+
+# Ctrl-C comes when the run file has just been made and no handler is in place yet.
+AFTER_THE_FILE = """
+import os, signal
+from hilep import experiment
+prepare = experiment.prepare
+
+def interrupted(*arguments):
+    prepared = prepare(*arguments)
+    os.kill(os.getpid(), signal.SIGINT)
+    return prepared
+
+experiment.prepare = interrupted
+from hilep.cli import main
+main()
+"""
+
+
+@POSIX
+def test_ctrl_c_between_the_run_file_and_the_first_update_names_the_run_file(tmp_path):
+    words = ["train", *settings(RUN), "--out", "run.h5"]
+    status, _, err = ended(words, tmp_path, AFTER_THE_FILE)
+    assert status == 1
+    assert err.endswith("go on with: hilep train --resume run.h5\n")
+    assert ended(["train", "--resume", "run.h5"], tmp_path)[0] == 0
 
 
 @POSIX
@@ -195,7 +222,7 @@ def test_ctrl_c_at_any_moment_leaves_no_traceback(undisturbed, tmp_path):
         assert "Traceback" not in err
         assert process.returncode in (0, 1)
         assert err.splitlines()[-1].startswith(("hilep: ", "test accuracy"))
-        if "before anything was begun" in err:
+        if err.endswith(("hilep: stopped\n", "before anything was begun\n")):
             assert not path.exists()
         else:
             assert read_run(path).checkpoint is not None

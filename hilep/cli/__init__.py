@@ -44,7 +44,7 @@ def run(arguments: list[str]) -> int:
         _complain(str(error))
         return error.exit_status
     except KeyboardInterrupt:
-        _complain("stopped before anything was begun")
+        _complain("stopped")
     except MemoryError as error:
         _complain(f"not enough memory: {error}")
     except BrokenPipeError:

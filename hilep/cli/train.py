@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -34,6 +35,35 @@ def train(
     ] = False,
 ) -> int:
     """Train a crossbar on a data set and write a run file."""
+    if resume is not None:
+        for given, option in ((settings, "--set"), (out, "--out"), (overwrite, "--overwrite")):
+            if given:
+                raise BadInputError(
+                    f"{option}: not with --resume, which goes on with the run as it was begun"
+                )
+    path = resume or out or _unused_name()
+    before = _file_at(path)
+    try:
+        return _train(config, settings or (), path, resume is not None, overwrite, as_json)
+    except KeyboardInterrupt as error:
+        if resume is None and _file_at(path) == before:
+            raise InterruptedRunError("stopped before anything was begun") from error
+        from hilep.cli.progress import resume_command
+
+        raise InterruptedRunError(
+            f"stopped at once; what was saved is kept; go on with: {resume_command(path)}"
+        ) from error
+
+
+def _train(
+    config: Path | None,
+    settings: Sequence[str],
+    path: Path,
+    going_on: bool,
+    overwrite: bool,
+    as_json: bool,
+) -> int:
+    """Train into the run file at this path and say what came out."""
     from hilep import experiment
     from hilep.cli.progress import (
         StopOnSignal,
@@ -44,26 +74,14 @@ def train(
     )
     from hilep.config import load
 
-    if resume is not None:
-        for given, option in ((settings, "--set"), (out, "--out"), (overwrite, "--overwrite")):
-            if given:
-                raise BadInputError(
-                    f"{option}: not with --resume, which goes on with the run as it was begun"
-                )
-        wanted = None if config is None else load(config)
-        prepared = experiment.resume(resume, wanted)
+    if going_on:
+        prepared = experiment.resume(path, None if config is None else load(config))
     else:
-        prepared = experiment.prepare(
-            load(config, settings or ()), out or _unused_name(), overwrite
-        )
+        prepared = experiment.prepare(load(config, settings), path, overwrite)
     path = prepared.run.path
-    go_on = f"go on with: {resume_command(path)}"
-    try:
-        with StopOnSignal(prepared.trainer), TrainingProgress(prepared) as progress:
-            announce(prepared)
-            outcome = prepared.execute((progress,))
-    except KeyboardInterrupt as error:
-        raise InterruptedRunError(f"stopped at once; what was saved is kept; {go_on}") from error
+    with StopOnSignal(prepared.trainer), TrainingProgress(prepared) as progress:
+        announce(prepared)
+        outcome = prepared.execute((progress,))
     result = {
         "verdict": outcome.verdict,
         "test_accuracy": None if outcome.test is None else outcome.test.accuracy,
@@ -95,10 +113,19 @@ def train(
     if not outcome.done:
         say(f"hilep: {outcome.verdict}; run file {path}")
         if outcome.verdict.startswith("interrupted"):
-            say(f"hilep: saved; {go_on}")
+            say(f"hilep: saved; go on with: {resume_command(path)}")
     if as_json:
         print(json.dumps(result))
     return 0 if outcome.done else 1
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Return what tells the file at a path from one that takes its place; None where none is."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def _unused_name() -> Path:
