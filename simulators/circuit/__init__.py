@@ -1,0 +1,1 @@
+"""The circuit behind a crossbar: lines with resistance, rectifiers, amplifiers, capacitance."""
