@@ -73,6 +73,8 @@ class NetworkSection(Section):
     g_max_siemens: Annotated[float, Field(gt=0, allow_inf_nan=True)] = math.inf
     voltage_limit_v: Annotated[float, Field(gt=0)] = math.inf
     current_limit_a: Annotated[float, Field(gt=0)] = math.inf
+    voltage_gain: Positive = 1.0
+    current_gain: Positive = 1.0
     initial: Initial = "clipped-uniform"
     initial_scale_siemens: Positive = 1.0
 
@@ -87,6 +89,8 @@ class NetworkSection(Section):
             g_max_siemens=self.g_max_siemens,
             voltage_limit_v=self.voltage_limit_v,
             current_limit_a=self.current_limit_a,
+            voltage_gain=self.voltage_gain,
+            current_gain=self.current_gain,
         )
 
 

@@ -28,6 +28,8 @@ class Crossbar(ABC):
     network: Network
     has_spring: ClassVar[bool] = False
     """Whether `nudge_spring` works, and with infinite siemens clamps the outputs."""
+    has_amplifiers: ClassVar[bool] = False
+    """Whether hidden nodes drive the next array through the gains that `network` states."""
     description: str = ""
     """One line for the log and the run file: which device and which way of computing it."""
 
@@ -110,14 +112,19 @@ class Crossbar(ABC):
         raise UnsupportedError(f"{type(self).__name__}: no spring nudge; use nudging = 'current'")
 
     def require(self, nudging: Nudging) -> None:
-        """Refuse, before anything is clamped, a nudging that this backend cannot do.
+        """Refuse, before anything is clamped, a nudging or gains that this backend cannot do.
 
         Raises:
-            UnsupportedError: naming the nudging.
+            UnsupportedError: naming the nudging or the gains.
         """
+        name = type(self).__name__
+        if self.network.amplified and not self.has_amplifiers:
+            raise UnsupportedError(
+                f"network.voltage_gain, current_gain: {name} has no amplifiers; leave both at 1"
+            )
         if nudging.kind != "current" and not self.has_spring:
             raise UnsupportedError(
-                f"training.nudging: {type(self).__name__} cannot do {nudging.kind!r}; use 'current'"
+                f"training.nudging: {name} cannot do {nudging.kind!r}; use 'current'"
             )
 
     def read_batch(self, volts: ArrayLike, samples: int = 1) -> Reading:

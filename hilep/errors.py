@@ -63,6 +63,10 @@ class NotSettledError(HilepError):
     """Relaxation did not reach the stated tolerance within the allowed number of sweeps."""
 
 
+class FloatingNodeError(HilepError):
+    """No conductance joins a node to anything that would decide its voltage."""
+
+
 class StorageError(HilepError):
     """The disk is full or the run file cannot be written; what was measured before is kept."""
 

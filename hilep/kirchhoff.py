@@ -3,6 +3,8 @@
 With c = V_i * sum_j g_ij - sum_j g_ij V_j - b_i - i_nudge, the current that would have to leave
 node i: an output has c = 0; a hidden node held at or above 0 V has V >= 0, c >= 0 and one of them
 zero (signs reversed for the other polarity), because its diode only ever supplies current.
+Behind a bidirectional amplifier V_j is A times that of the node before, and what the lines of the
+next array draw from node i counts B times.
 """
 
 from __future__ import annotations
@@ -55,14 +57,15 @@ def residual(
         magnitude += np.abs(bias)
     for k, values in enumerate(conductances):
         g = np.asarray(values, dtype=np.float64)
-        pre, post = network.with_bias_rows(layers[k]), network.slices[k]
+        gain = network.pre_gain(k)
+        pre, post = network.with_bias_rows(gain * layers[k]), network.slices[k]
         siemens[post] += g.sum(axis=0)
         inflow[:, post] += pre @ g
         magnitude[:, post] += np.abs(pre) @ g
         if k > 0:
             inside = network.slices[k - 1]
-            joined = g[: network.layers[k]]
-            siemens[inside] += joined.sum(axis=1)
+            joined = network.current_gain * g[: network.layers[k]]
+            siemens[inside] += gain * joined.sum(axis=1)
             inflow[:, inside] += layers[k + 1] @ joined.T
             magnitude[:, inside] += np.abs(layers[k + 1]) @ joined.T
     out = network.output_slice

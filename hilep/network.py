@@ -19,6 +19,8 @@ Diodes: TypeAlias = str | Sequence[str | Sequence[int]]
 
 BIAS_ROWS = 2
 """A bias by clamped rows needs both signs of its voltage, because conductances are not negative."""
+MOST_GAIN = 1e100
+"""Gains beyond this, or below its reciprocal, leave the range of float64 when they are squared."""
 
 
 def diode_polarities(diodes: Diodes, hidden: Sequence[int]) -> tuple[NDArray[np.int8], ...]:
@@ -81,6 +83,10 @@ class Network:
         g_min_siemens, g_max_siemens: the conductance window.
         voltage_limit_v: largest magnitude a clamp may set.
         current_limit_a: largest magnitude a nudge may inject.
+        voltage_gain: A of the bidirectional amplifier between each hidden node, at V, and the lines
+            that it drives in the next array, which are then at A * V. Bias rows have none.
+        current_gain: B of the same amplifier: where those lines draw the current I, the hidden node
+            gives B * I. A = B = 1 is a wire.
 
     Raises:
         BadInputError: for any value outside its meaning.
@@ -94,6 +100,8 @@ class Network:
     g_max_siemens: float = math.inf
     voltage_limit_v: float = math.inf
     current_limit_a: float = math.inf
+    voltage_gain: float = 1.0
+    current_gain: float = 1.0
     polarities: tuple[NDArray[np.int8], ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -118,6 +126,18 @@ class Network:
         for name in ("voltage_limit_v", "current_limit_a"):
             if not getattr(self, name) > 0:
                 raise BadInputError(f"network.{name}: expected > 0, got {getattr(self, name)}")
+        for name in ("voltage_gain", "current_gain"):
+            gain = getattr(self, name)
+            if not (math.isfinite(gain) and gain > 0):
+                raise BadInputError(f"network.{name}: expected a finite number > 0, got {gain}")
+        voltage, current = math.log(self.voltage_gain), math.log(self.current_gain)
+        span = (len(layers) - 2) * abs(current - voltage)
+        if max(abs(voltage), abs(current), span) > math.log(MOST_GAIN):
+            raise BadInputError(
+                f"network.voltage_gain, current_gain: expected them, and their ratio over all "
+                f"{len(layers) - 2} hidden layers, within a factor of {MOST_GAIN:g} of 1, got "
+                f"{self.voltage_gain} and {self.current_gain}"
+            )
 
     @property
     def inputs(self) -> int:
@@ -164,6 +184,35 @@ class Network:
     def bias_volts(self) -> NDArray[np.float64]:
         """Volts of the bias rows, in the order in which they are appended."""
         return np.array([self.bias_v, -self.bias_v][: self.bias_rows], dtype=np.float64)
+
+    @property
+    def amplified(self) -> bool:
+        """Whether amplifiers stand between the layers: any gain other than 1."""
+        return self.voltage_gain != 1 or self.current_gain != 1
+
+    @cached_property
+    def weights(self) -> tuple[float, ...]:
+        """(B / A)**m of each free layer m = 0, 1, ..., and of the array that ends in it.
+
+        Kirchhoff's law at the nodes of layer m times this is symmetric: with it the network has an
+        energy. All are 1 without amplifiers.
+        """
+        ratio = self.current_gain / self.voltage_gain
+        return tuple(ratio**m for m in range(len(self.layers) - 1))
+
+    @cached_property
+    def node_weights(self) -> NDArray[np.float64]:
+        """`weights` at every free node (n_free,)."""
+        return np.repeat(np.array(self.weights), self.layers[1:])
+
+    @cached_property
+    def shares(self) -> tuple[float, ...]:
+        """`weights` over that of the outputs, where a nudge enters the energy."""
+        return tuple(weight / self.weights[-1] for weight in self.weights)
+
+    def pre_gain(self, layer: int) -> float:
+        """Return the gain from the nodes before array `layer` to its lines; 1 at the inputs."""
+        return self.voltage_gain if layer else 1.0
 
     def window(self, dtype: type[np.floating]) -> tuple[np.floating, np.floating]:
         """Return g_min and g_max as `dtype` holds them, never outside the window.

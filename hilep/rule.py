@@ -8,6 +8,9 @@ The paper's eq. (7) and (9) carry the wrong sign as printed; eq. (4) gives desce
 with beta the signed distance between the phases. The difference of squares is formed as
 (second - first) * (second + first), factor by factor, because in single precision at hundreds of
 volts the squares themselves round like a read noise of microvolts.
+
+Behind an amplifier V_i is the voltage at the cell, A times that of its hidden node. Both rules
+carry the layer's `Network.shares`: the weight of its energy over that of the nudge.
 """
 
 from __future__ import annotations
@@ -81,10 +84,10 @@ class LearningRule:
         for name in ("eta", "eta_bias"):
             if np.ndim(getattr(self, name)) != 1:
                 raise BadInputError(f"training.{name}: expected one value per layer ({layers})")
-            if len(getattr(self, name)) != layers:
+            given = len(getattr(self, name))
+            if given != layers:
                 raise BadInputError(
-                    f"training.{name}: expected one value, or one per layer ({layers}), "
-                    f"got {len(getattr(self, name))}"
+                    f"training.{name}: expected one value, or one per layer ({layers}), got {given}"
                 )
         if self.estimator not in STATISTIC:
             raise BadInputError(
@@ -99,8 +102,9 @@ class LearningRule:
 
     @cached_property
     def _eta_of_nodes(self) -> Doubles:
-        """eta_bias of every free node (n_free,)."""
-        return np.repeat(np.asarray(self.eta_bias, np.float64), self.network.layers[1:])
+        """eta_bias of every free node, times its layer's share (n_free,)."""
+        eta = np.asarray(self.eta_bias, np.float64) * self.network.shares
+        return np.repeat(eta, self.network.layers[1:])
 
     @property
     def statistic(self) -> Statistic:
@@ -121,9 +125,7 @@ class LearningRule:
             yield from self._sample_blocks(contrast, weight / contrast.first.count)
             return
         first, second = contrast.first, contrast.second
-        excess = None
-        if self.estimator == "unbiased":
-            excess = _excess(first, second)
+        excess = _excess(first, second) if self.estimator == "unbiased" else None
         yield self._update(
             contrast.inputs,
             (first.mean, second.mean),
@@ -191,7 +193,7 @@ class LearningRule:
             own -= excess[1]
         layers = []
         for layer, eta in enumerate(self.eta):
-            scale = -0.5 * eta / self.beta_difference * weight
+            scale = -0.5 * eta * network.shares[layer] / self.beta_difference * weight
             post = network.slices[layer]
             column = scale * own[post]
             if layer == 0:
@@ -214,12 +216,12 @@ class LearningRule:
                     total[:, post],
                     column,
                     scale,
+                    network.voltage_gain,
                 )
             layers.append(update)
         bias = None
         if network.bias == "current":
-            bias = difference.sum(axis=0)
-            bias *= self._eta_of_nodes
+            bias = difference.sum(axis=0) * self._eta_of_nodes
             bias *= weight / self.beta_difference
         return Update(tuple(layers), bias)
 
@@ -256,9 +258,10 @@ class LearningRule:
         total: Floats,
         column: Floats,
         scale: float,
+        gain: float = 1.0,
     ) -> LayerUpdate:
         """Return the update of a layer whose both ends were read: rank two per row."""
-        row = scale * pre_own
+        row = (scale * gain**2) * pre_own
         rows = self.network.bias_rows
         if rows:
             zeros = np.zeros((difference.shape[0], rows))
@@ -267,6 +270,8 @@ class LearningRule:
             pre_total = np.concatenate([pre_total, volts], axis=1)
             row = np.concatenate([row, np.zeros(rows)])
         left = np.concatenate([pre_total, pre_difference])
+        if gain != 1:  # The amplifiers' between pre nodes and cells; bias rows have none.
+            left[:, : left.shape[1] - rows] *= gain
         right = np.concatenate([difference, total])
         right *= -scale
         return LayerUpdate(left, right, row, column)
@@ -291,9 +296,8 @@ def _excess(first: Reading, second: Reading) -> tuple[Doubles | None, Doubles]:
     def of(a: Reading, b: Reading) -> Doubles:
         assert a.variance is not None
         assert b.variance is not None
-        return np.asarray(
-            (b.variance / b.count - a.variance / a.count).sum(axis=0), dtype=np.float64
-        )
+        excess = b.variance / b.count - a.variance / a.count
+        return np.asarray(excess.sum(axis=0), dtype=np.float64)
 
     clamped = None
     if first.clamped is not None and second.clamped is not None:

@@ -38,6 +38,7 @@ class FastSolver:
         self.bias_currents: Doubles = np.zeros(network.free_nodes)
         self._starts = np.cumsum((0, *network.layers[1:]))
         polarity = network.polarity
+        self._root = np.sqrt(network.node_weights) if network.amplified else None
         self._low = np.where(polarity > 0, 0.0, -np.inf)
         self._high = np.where(polarity < 0, 0.0, np.inf)
         self._window = network.window(dtype)
@@ -149,7 +150,8 @@ class FastSolver:
         siemens = self._siemens
         siemens[network.slices[0]] = self._total_first
         for layer, (pre, post) in enumerate(self._between, start=1):
-            siemens[network.slices[layer - 1]] += pre[: network.layers[layer]]
+            drawn = network.voltage_gain * network.current_gain * pre[: network.layers[layer]]
+            siemens[network.slices[layer - 1]] += drawn
             siemens[network.slices[layer]] = post
         invert(siemens, self._inverse)
         np.copyto(self._constant, self.bias_currents)
@@ -181,21 +183,53 @@ class FastSolver:
         elif pull.siemens != 0:
             siemens = self._siemens[out] + pull.siemens
             inverse = np.divide(1.0, siemens, out=np.zeros_like(siemens), where=siemens != 0)
+        amps: tuple[Doubles, ...] = (drive.amps, self._constant, pull.amps)
+        ohms: tuple[Doubles, ...] = (self._inverse, inverse)
+        held = volts
+        if self._root is not None:
+            amps, ohms, held = self._symmetric(amps, ohms, volts)
         relax(
             self._junctions,
             self._starts,
-            drive.amps,
-            self._constant,
-            self._inverse,
+            amps[0],
+            amps[1],
+            ohms[0],
             self._low,
             self._high,
-            pull.amps,
-            inverse,
+            amps[2],
+            ohms[1],
             pull.clamped is not None,
-            volts,
-            np.empty_like(volts),
+            held,
+            np.empty_like(held),
             sweeps,
         )
+        if self._root is not None:
+            np.divide(held, self._root, out=volts)
+            if pull.clamped is not None:
+                volts[:, out] = pull.clamped
+
+    def _symmetric(
+        self, amps: tuple[Doubles, ...], ohms: tuple[Doubles, ...], volts: Doubles
+    ) -> tuple[tuple[Doubles, ...], tuple[Doubles, ...], Doubles]:
+        """Return what `relax` takes in units in which amplifiers leave eq. (6) symmetric.
+
+        With W the weight (B / A)**m of layer m: volts times sqrt(W), the currents into a node times
+        sqrt(W / A B) and its ohms times sqrt(A B). Both directions of an array then carry the
+        cells' own conductances, so that the kernel knows nothing of gains.
+
+        Args:
+            amps: from the inputs, into all free nodes, and into the outputs.
+            ohms: of all free nodes, and of the outputs.
+            volts: (batch, n_free).
+        """
+        network, root = self.network, self._root
+        assert root is not None
+        loop = math.sqrt(network.voltage_gain) * math.sqrt(network.current_gain)
+        unit = root / loop
+        drive, constant, pull = amps
+        units = unit[network.slices[0]], unit[network.output_slice]
+        scaled = (drive * units[0], constant * unit, pull * units[1])
+        return scaled, (ohms[0] * loop, ohms[1] * loop), volts * root
 
     def residual(self, drive: Drive, volts: Doubles, pull: Pull) -> float:
         """Return the largest imbalance of currents, as a fraction of a node's currents."""
@@ -208,7 +242,8 @@ class FastSolver:
         for layer, held in enumerate(self._held[1:], start=1):
             inside, outside = network.slices[layer - 1], network.slices[layer]
             g = held[:, : network.layers[layer]].astype(np.float64)
-            for here, there, joined in ((inside, outside, g), (outside, inside, g.T)):
+            back, forth = network.current_gain * g, network.voltage_gain * g.T
+            for here, there, joined in ((inside, outside, back), (outside, inside, forth)):
                 inflow[:, here] += volts[:, there] @ joined
                 magnitude[:, here] += np.abs(volts[:, there]) @ joined
         out = network.output_slice

@@ -38,7 +38,8 @@ class ReferenceSolver:
         """Sweep all layers, first to last: each free node takes the mean of its neighbours.
 
         V_i = rho((sum_j g_ij V_j + b_i + i_nudge) / sum_j g_ij), where rho is the diode: eq. (6).
-        A node without any conductance stays at 0 V.
+        A node without any conductance stays at 0 V. Behind an amplifier V_j is A times that of the
+        node before, and the next array counts B times, its conductances A B times.
 
         Args:
             drive: the clamped inputs.
@@ -56,15 +57,18 @@ class ReferenceSolver:
                 here = network.slices[layer - 1]
                 if layer == last and pull.clamped is not None:
                     continue
-                below = inputs if layer == 1 else volts[:, network.slices[layer - 2]]
+                below = inputs
+                if layer > 1:
+                    below = network.voltage_gain * volts[:, network.slices[layer - 2]]
                 g_below = self.conductances[layer - 1].astype(np.float64)
                 current = network.with_bias_rows(below.astype(np.float64)) @ g_below
                 siemens = g_below.sum(axis=0)
                 current += self.bias_currents[here]
                 if layer < last:
                     g_above = self.conductances[layer][: network.layers[layer]].astype(np.float64)
+                    g_above *= network.current_gain
                     current += volts[:, network.slices[layer]] @ g_above.T
-                    siemens += g_above.sum(axis=1)
+                    siemens += network.voltage_gain * g_above.sum(axis=1)
                 else:
                     current += pull.amps
                     siemens += pull.siemens

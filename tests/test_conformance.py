@@ -29,11 +29,13 @@ class Simulated(CrossbarLaws):
 
 class TestFast(Simulated):
     options: ClassVar[dict[str, Any]] = {"solver": "fast"}
+    gains = ((1.0, 1.0), (4.0, 0.25))
 
 
 class TestReference(Simulated):
     options: ClassVar[dict[str, Any]] = {"solver": "reference"}
     layers = ((5, 4, 3), (3, 2))
+    gains = ((2.0, 0.75), (1.0, 1.0))
 
 
 class TestFastWithNoise(Simulated):

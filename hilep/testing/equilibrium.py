@@ -29,10 +29,12 @@ def equilibrium(
 ) -> Doubles:
     """Return the volts of the free nodes (n_free,) for one image.
 
-    The whole network is one symmetric matrix of conductances. Which diodes hold their node at 0 V
-    is found by least-index pivoting: flip the first node that violates its condition, solve again.
-    This ends for every positive definite matrix (Murty, "Note on a Bard-type scheme for solving
-    the complementarity problem", 1974), and the answer meets every condition by construction.
+    The whole network is one matrix of conductances. Which diodes hold their node at 0 V is found by
+    least-index pivoting: flip the first node that violates its condition, solve again. This ends
+    for every matrix whose principal minors are positive (Murty, "Note on a Bard-type scheme for
+    solving the complementarity problem", 1974), as those of a positive definite one are, and the
+    answer meets every condition by construction. Amplifiers make the matrix unsymmetric; its rows
+    times `Network.node_weights` are positive definite again, which leaves the minors' signs alone.
 
     Args:
         network: layers, diode polarities and bias rows.
@@ -56,8 +58,11 @@ def equilibrium(
     for g, (pre, post) in zip(conductances, pairwise(layer_nodes), strict=True):
         here = np.ix_(np.concatenate([pre, bias_nodes]), post)
         joined[here] = np.asarray(g, np.float64)
-    joined += joined.T
-    siemens = np.diag(joined.sum(axis=1)) - joined
+    hidden = free[: network.output_slice.start]
+    volts_gain, amps_gain = np.ones((2, fixed.size + n_free))
+    volts_gain[hidden], amps_gain[hidden] = network.voltage_gain, network.current_gain
+    drawn = amps_gain[:, None] * (np.diag(volts_gain * joined.sum(axis=1)) - joined)
+    siemens = np.diag(joined.sum(axis=0)) - joined.T * volts_gain + drawn
     inflow = np.zeros(n_free)
     if bias_currents is not None:
         inflow += np.asarray(bias_currents, np.float64)

@@ -110,6 +110,23 @@ class PhaseLaws(Specimen):
                     with pytest.raises(UnsupportedError):
                         device.require(nudging)
 
+    def test_amplifiers_that_the_device_lacks_are_refused(self) -> None:
+        """Gains other than 1 are refused by `build` or `require` unless `has_amplifiers`."""
+        network = self.network(gains=(4.0, 0.25))
+        nudging = Nudging("current", (0.0, self.siemens))
+        try:
+            device = self.build(network)
+        except UnsupportedError:
+            assert self.gains == ((1.0, 1.0),), "gains are claimed and refused"
+            return
+        with device:
+            if device.has_amplifiers:
+                device.require(nudging)
+            else:
+                assert self.gains == ((1.0, 1.0),), "gains are claimed and refused"
+                with pytest.raises(UnsupportedError):
+                    device.require(nudging)
+
     def test_safe_holds_until_the_next_clamp(self) -> None:
         """After `safe`, once or twice, reads are refused; a clamp brings the free phase back."""
         network = self.network()

@@ -36,6 +36,7 @@ class Specimen:
         layers: sizes of networks that the device can realise.
         diodes: kinds of diodes that it can realise; see `hilep.network.diode_polarities`.
         bias_kinds: kinds of bias that it can realise.
+        gains: voltage and current gains of amplifiers between layers that it can realise.
         reads: reads of each node where a law is about means or noise, at least 100.
     """
 
@@ -47,6 +48,7 @@ class Specimen:
     layers: ClassVar[tuple[tuple[int, ...], ...]] = ((6, 5, 3), (4, 3), (6, 5, 4, 2))
     diodes: ClassVar[tuple[Diodes, ...]] = ("split", "relu", "none")
     bias_kinds: ClassVar[tuple[Bias, ...]] = ("current", "row", "none")
+    gains: ClassVar[tuple[tuple[float, float], ...]] = ((1.0, 1.0),)
     reads: int = 400
 
     def build(self, network: Network) -> Crossbar:
@@ -59,16 +61,19 @@ class Specimen:
     # Circuits -------------------------------------------------------------------------------------
 
     def networks(self) -> Iterator[Network]:
-        """Yield every size with every kind of bias, going round the kinds of diodes."""
-        turn = count()
+        """Yield every size with every kind of bias, going round the diodes and the gains."""
+        turns = count()
         for layers, bias in product(self.layers, self.bias_kinds):
-            yield self.network(layers, self.diodes[next(turn) % len(self.diodes)], bias)
+            turn = next(turns)
+            gains = self.gains[turn % len(self.gains)]
+            yield self.network(layers, self.diodes[turn % len(self.diodes)], bias, gains)
 
     def network(
         self,
         layers: tuple[int, ...] | None = None,
         diodes: Diodes | None = None,
         bias: Bias | None = None,
+        gains: tuple[float, float] | None = None,
     ) -> Network:
         """Return a network with window and limits; the first of each kind unless told."""
         return Network(
@@ -80,6 +85,8 @@ class Specimen:
             g_max_siemens=2.0 * self.siemens,
             voltage_limit_v=2.0 * self.volts,
             current_limit_a=4.0 * self.siemens * self.volts,
+            voltage_gain=(gains or self.gains[0])[0],
+            current_gain=(gains or self.gains[0])[1],
         )
 
     @contextmanager
