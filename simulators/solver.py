@@ -1,4 +1,4 @@
-"""What computes the ideal network for a simulated crossbar."""
+"""What holds the conductances of a simulated crossbar, and what relaxes the ideal network."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hilep.reading import Update
 from hilep.simulators.pull import Drive, Pull
 
 
-class Solver(Protocol):
-    """Holds the conductances, relaxes the network and adds updates.
+class Holder(Protocol):
+    """Holds the conductances, forms the currents of inputs and adds updates.
 
     Attributes:
         name: for the log and the run file.
@@ -38,14 +38,18 @@ class Solver(Protocol):
     def glance(self, inputs: Floats) -> Drive:
         """Form the currents of `inputs` for a look, and leave the next update's alone."""
 
-    def relax(self, drive: Drive, volts: Doubles, pull: Pull, sweeps: int) -> None:
-        """Sweep eq. (6) over `volts` (batch, n_free), in place."""
-
-    def residual(self, drive: Drive, volts: Doubles, pull: Pull) -> float:
-        """Return the largest imbalance of currents, as a fraction of a node's currents."""
-
     def output_siemens(self) -> Doubles:
         """Return each output's total conductance (n_out,)."""
 
     def add(self, update: Update, clip: bool, next_inputs: Floats | None) -> None:
         """Add an update, clip to the window where asked, and prepare the next inputs."""
+
+
+class Solver(Holder, Protocol):
+    """A holder that relaxes the ideal network, sweep by sweep."""
+
+    def relax(self, drive: Drive, volts: Doubles, pull: Pull, sweeps: int) -> None:
+        """Sweep eq. (6) over `volts` (batch, n_free), in place."""
+
+    def residual(self, drive: Drive, volts: Doubles, pull: Pull) -> float:
+        """Return the largest imbalance of currents, as a fraction of a node's currents."""

@@ -1,0 +1,111 @@
+"""The cells behind a simulated crossbar: what programming does to them, and what time does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from hilep.arrays import Doubles, Floats
+from hilep.network import Network
+from hilep.reading import ProgramReport
+from hilep.simulators.cells.array import CellArray
+
+Programming: TypeAlias = Literal["write", "pulses"]
+"""How an update reaches its cells: closed-loop writes, or pulses that nothing verifies."""
+
+
+class ImperfectCells:
+    """Cells that a crossbar programs, with the time that its verbs take on their clock.
+
+    What a crossbar reports as achieved is clipped to the network's window, because it has to be
+    programmable: a dead cell is reported at g_min.
+
+    Args:
+        network: whose window updates are clipped to.
+        cells: of the network's shapes.
+        programming: see `Programming`; the conductances that a run begins with are written.
+        read_s: seconds that one read of all nodes takes.
+        update_s: seconds that programming takes.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        cells: CellArray,
+        programming: Programming = "write",
+        read_s: float = 0.0,
+        update_s: float = 0.0,
+    ) -> None:
+        self.network = network
+        self.cells = cells
+        self.programming = programming
+        self.read_s = read_s
+        self.update_s = update_s
+        self._asked: list[Doubles] = cells.achieved()
+
+    @property
+    def moving(self) -> bool:
+        """Whether conductances change by themselves."""
+        return self.cells.cell.ageing is not None or self.cells.cell.flicker is not None
+
+    def siemens(self) -> list[Doubles]:
+        """Return what the cells conduct now, one (n_pre, n_post) per layer."""
+        return [self.cells.siemens(layer) for layer in range(len(self.network.shapes))]
+
+    def achieved(self) -> list[Floats]:
+        """Return what the cells held when last programmed, within the network's window."""
+        low, high = self.network.g_min_siemens, self.network.g_max_siemens
+        return [np.clip(g, low, high) for g in self.cells.achieved()]
+
+    def write(self, targets: Sequence[Floats]) -> ProgramReport:
+        """Write every cell, closed loop."""
+        self._asked = [np.array(g, dtype=np.float64) for g in targets]
+        self.cells.advance(self.update_s)
+        written = self.cells.write(self._asked)
+        failed = tuple((int(k), int(i), int(j)) for k, i, j in written.failed)
+        return ProgramReport(sum(g.size for g in self._asked), failed)
+
+    def change(self, changes: Sequence[Doubles]) -> ProgramReport:
+        """Add `changes` to what was achieved, clipped to the window; written or pulsed.
+
+        Args:
+            changes: siemens, one (n_pre, n_post) per layer.
+        """
+        low, high = self.network.g_min_siemens, self.network.g_max_siemens
+        present = self.achieved()
+        targets = [np.clip(g + dg, low, high) for g, dg in zip(present, changes, strict=True)]
+        if self.programming == "write":
+            return self.write(targets)
+        self.cells.advance(self.update_s)
+        programmed = pulses = 0
+        for layer, (g, target) in enumerate(zip(present, targets, strict=True)):
+            counts = self.cells.pulses_for(layer, target - g)
+            self.cells.pulse(layer, counts)
+            programmed += int(np.count_nonzero(counts))
+            pulses += int(np.abs(counts).sum())
+        self._asked = self.cells.achieved()
+        return ProgramReport(programmed, pulses=pulses)
+
+    def read(self, samples: int) -> None:
+        """Let the time of `samples` reads pass."""
+        self.cells.advance(self.read_s * samples)
+
+    def state(self) -> dict[str, Any]:
+        """Return the state of the cells, as plain JSON values."""
+        return self.cells.state()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up `state`; the cells hold what was last asked of them, without being written."""
+        self.cells.take(self._asked)
+        self.cells.restore(state)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return how cells are programmed and how long the verbs take."""
+        return {
+            "programming": self.programming,
+            "read_s": self.read_s,
+            "update_s": self.update_s,
+            "cell": repr(self.cells.cell),
+        }
