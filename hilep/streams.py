@@ -10,9 +10,9 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-Purpose: TypeAlias = Literal["split", "order", "initial", "noise"]
+Purpose: TypeAlias = Literal["split", "order", "initial", "noise", "cells"]
 
-_KEYS: dict[Purpose, int] = {"split": 1, "order": 2, "initial": 3, "noise": 4}
+_KEYS: dict[Purpose, int] = {"split": 1, "order": 2, "initial": 3, "noise": 4, "cells": 5}
 
 
 def stream(seed: int, purpose: Purpose, *index: int) -> np.random.Generator:
@@ -20,7 +20,8 @@ def stream(seed: int, purpose: Purpose, *index: int) -> np.random.Generator:
 
     Args:
         seed: from the configuration, not negative.
-        purpose: "split" of the data, "order" of an epoch, "initial" conductances, or read "noise".
+        purpose: "split" of the data, "order" of an epoch, "initial" conductances, read "noise", or
+            what "cells" do.
         index: further whole numbers, such as the epoch.
     """
     key = (_KEYS[purpose], *index)

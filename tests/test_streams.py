@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hilep.network import Network
+from hilep.simulators.cells.draws import draws
 from hilep.simulators.noise import ReadNoise
 from hilep.streams import stream
 
@@ -21,6 +22,21 @@ def test_streams_of_equal_seeds_differ(seed):
             for name, generator in ReadNoise(
                 Network((2, 1)), 1.0, stream(seed, "noise")
             ).streams.items()
+        },
+        **{
+            f"cells {kind} {layer}": draws(seed, kind, layer)
+            for kind in ("window", "gain", "pulses", "ageing", "faults")
+            for layer in range(3)
+        },
+        **{
+            f"cells operation {layer} {count}": draws(seed, "operation", layer, count)
+            for layer in range(3)
+            for count in (0, 1, 5, 2**32 + 1, 2**32 + 5)
+        },
+        **{
+            f"cells flicker {octave} {slot}": draws(seed, "flicker", 0, octave, slot)
+            for octave in range(3)
+            for slot in (0, 1, 5, 2**32, 2**33 + 1)
         },
         "plain": np.random.default_rng(seed),
     }
