@@ -9,6 +9,9 @@ import numpy as np
 from hilep.arrays import Doubles
 from hilep.errors import BadInputError
 from hilep.network import Network
+from hilep.simulators.cells.thermal import ThermalNoise
+from hilep.simulators.circuit.ports import PortNetwork
+from hilep.simulators.circuit.wiring import Wiring
 from hilep.simulators.imperfect import ImperfectCells
 from hilep.simulators.noise import ReadNoise
 from hilep.simulators.pull import Drive, Pull
@@ -29,6 +32,7 @@ class SimulatedCrossbar(SolvedCrossbar):
         sweeps: sweeps of each relaxation; None to relax to `tolerance`.
         tolerance: largest imbalance of currents at any node, as a fraction of its currents.
         cells: see `SolvedCrossbar`.
+        thermal: see `SolvedCrossbar`.
 
     Raises:
         BadInputError: unless exactly one of sweeps and tolerance is given.
@@ -44,13 +48,20 @@ class SimulatedCrossbar(SolvedCrossbar):
         sweeps: int | None = 5,
         tolerance: float | None = None,
         cells: ImperfectCells | None = None,
+        thermal: ThermalNoise | None = None,
     ) -> None:
         if (sweeps is None) == (tolerance is None):
             raise BadInputError("relaxation: expected sweeps or a tolerance, one of the two")
-        super().__init__(network, noise, solver, cells)
+        super().__init__(network, noise, solver, cells, thermal)
         self.sweeps = sweeps
         self.tolerance = tolerance
         self.description = f"simulated crossbar, ideal network, {solver.name}"
+
+    def ports(self) -> PortNetwork:
+        """Return the network without lines."""
+        from hilep.simulators.circuit.reduction import port_network
+
+        return port_network(self.network, self.solver.conductances, Wiring()).ports
 
     def settled(self, drive: Drive, pull: Pull | None, start: Doubles | None) -> Doubles:
         """Return the volts (batch, n_free) after relaxing from `start`, or from 0 V."""

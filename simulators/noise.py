@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,6 +18,10 @@ from hilep.reading import SATURATED, Reading, Statistic
 STREAMS = ("first", "second", "free", "evaluation")
 """Independent noise streams: the two phases of an update, the free outputs a centred nudge needs,
 and reads outside of training, which therefore do not change what training draws."""
+
+Disturbance: TypeAlias = Callable[[int, np.random.Generator], Doubles]
+"""Draws volts (N, ..., n_free) that are added to the true ones of N reads, such as thermal noise
+that the nodes share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,14 @@ class ReadNoise:
         again.restore(state)
         return again
 
-    def samples(self, volts: Floats, count: int, stream: str, inputs: Floats | None) -> Reading:
+    def samples(
+        self,
+        volts: Floats,
+        count: int,
+        stream: str,
+        inputs: Floats | None,
+        disturb: Disturbance | None = None,
+    ) -> Reading:
         """Return `count` single reads of `volts` (..., n_free).
 
         Args:
@@ -115,6 +126,7 @@ class ReadNoise:
             count: reads of each node.
             stream: one of `STREAMS`.
             inputs: true volts of the clamped nodes, read too where they have noise.
+            disturb: noise of the circuit itself, besides that of the reader.
         """
         generator = self.streams[stream]
         if not self.sigma_v.any():
@@ -123,6 +135,8 @@ class ReadNoise:
             reads = generator.standard_normal((count, *volts.shape))
             reads *= self.sigma_v
             reads += volts
+        if disturb is not None:
+            reads = reads + disturb(count, generator)
         clamped = None
         if self.clamped_sigma_v and inputs is not None:
             clamped = generator.standard_normal((count, *inputs.shape))
@@ -172,14 +186,26 @@ class ReadNoise:
         return mean, sigma**2 * (generator.chisquare(freedom, volts.shape) / freedom)
 
     def blocks(
-        self, volts: Floats, count: int, stream: str, inputs: Floats | None, size: int
+        self,
+        volts: Floats,
+        count: int,
+        stream: str,
+        inputs: Floats | None,
+        size: int,
+        disturb: Disturbance | None = None,
     ) -> Iterator[Reading]:
         """Yield `count` single reads in blocks of at most `size`."""
         for done in range(0, count, size):
-            yield self.samples(volts, min(size, count - done), stream, inputs)
+            yield self.samples(volts, min(size, count - done), stream, inputs, disturb)
 
     def accumulated(
-        self, volts: Floats, count: int, stream: str, inputs: Floats | None, size: int
+        self,
+        volts: Floats,
+        count: int,
+        stream: str,
+        inputs: Floats | None,
+        size: int,
+        disturb: Disturbance | None = None,
     ) -> Reading:
         """Return mean and variance of `count` single reads drawn in blocks.
 
@@ -187,7 +213,7 @@ class ReadNoise:
         subtract large sums of squares.
         """
         joined: Reading | None = None
-        for block in self.blocks(volts, count, stream, inputs, size):
+        for block in self.blocks(volts, count, stream, inputs, size, disturb):
             joined = block if joined is None else _joined(joined, block)
         assert joined is not None
         return Reading(

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from hilep.arrays import Doubles, Floats, checked, checked_count
-from hilep.crossbar import Crossbar, checked_conductances, within_limit
-from hilep.errors import BadInputError, LimitError
+from hilep.crossbar import within_limit
+from hilep.errors import BadInputError, UnsupportedError
 from hilep.network import Network
 from hilep.nudging import Nudging
-from hilep.reading import Contrast, ProgramReport, Reading, Statistic, Update
+from hilep.reading import Contrast, Reading, Statistic
+from hilep.simulators.cells.thermal import ThermalNoise
+from hilep.simulators.circuit.ports import PortNetwork
+from hilep.simulators.circuit.rectifiers import IdealDiode, Rectifier
 from hilep.simulators.imperfect import ImperfectCells
-from hilep.simulators.noise import ReadNoise
+from hilep.simulators.noise import Disturbance, ReadNoise
+from hilep.simulators.programmed import ProgrammedCrossbar
 from hilep.simulators.pull import Drive, Pull
 from hilep.simulators.solver import Holder
+from hilep.simulators.thermal import disturbance
 
 BLOCK_BYTES = 1 << 18
 """Samples held at once, at the least, where every sample is needed."""
 
 
-class SolvedCrossbar(Crossbar):
+class SolvedCrossbar(ProgrammedCrossbar):
     """A crossbar on a `Holder` of conductances, with read noise; override `settled`.
 
     A nudged phase begins from the free state, as in the paper.
@@ -32,12 +37,16 @@ class SolvedCrossbar(Crossbar):
         network: layers, diodes, biases and limits.
         noise: how reads differ from the true voltages.
         solver: holds the conductances.
-        cells: what becomes of conductances that are programmed; None where cells are ideal. Then
-            the solver must be open to any conductance, because cells miss their targets.
+        cells: see `ProgrammedCrossbar`.
+        thermal: noise of the conductances themselves, shared between nodes, in every read.
+
+    Raises:
+        UnsupportedError: for thermal noise in a network with amplifiers.
     """
 
     has_spring: ClassVar[bool] = True
     has_amplifiers: ClassVar[bool] = True
+    rectifier: Rectifier = IdealDiode()
 
     def __init__(
         self,
@@ -45,17 +54,24 @@ class SolvedCrossbar(Crossbar):
         noise: ReadNoise,
         solver: Holder,
         cells: ImperfectCells | None = None,
+        thermal: ThermalNoise | None = None,
     ) -> None:
-        self.network = network
+        if thermal is not None and network.amplified:
+            raise UnsupportedError(
+                "device.cells.bandwidth_hz: no thermal noise is known for a network with amplifiers"
+            )
+        super().__init__(network, solver, cells)
         self.noise = noise
-        self.solver = solver
-        self.cells = cells
-        self._programmed = False
+        self.thermal = thermal
         self._inputs: Floats | None = None
         self._pull: Pull | None = None
         self._drive: Drive | None = None
         self._free: Doubles | None = None
         self._volts: Doubles | None = None
+
+    def forget(self) -> None:
+        """Drop voltages that were found with other conductances."""
+        self._drive = self._volts = None
 
     def settled(self, drive: Drive, pull: Pull | None, start: Doubles | None) -> Doubles:
         """Return the true volts (batch, n_free) in a phase.
@@ -67,49 +83,16 @@ class SolvedCrossbar(Crossbar):
         """
         raise NotImplementedError
 
+    def ports(self) -> PortNetwork:
+        """Return the linear part of the circuit, for thermal noise."""
+        raise NotImplementedError
+
     @property
     def in_turn(self) -> bool:
         """Whether images have to be gone through one by one, because time matters."""
         return self.cells is not None and self.cells.moving
 
     # The four verbs -------------------------------------------------------------------------------
-
-    def program(
-        self, conductances: Sequence[ArrayLike], bias_currents: ArrayLike | None = None
-    ) -> ProgramReport:
-        """See `Crossbar.program`; an ideal cell takes any conductance of the window."""
-        network = self.network
-        arrays = checked_conductances(network, conductances)
-        held = self.solver.conductances[0].dtype
-        for layer, g in enumerate(arrays):
-            if g.max() > np.finfo(held).max:
-                raise LimitError(
-                    f"program: conductances of layer {layer} reach {g.max():.9g} S, {held} holds "
-                    f"{np.finfo(held).max:.9g} S"
-                )
-        if bias_currents is not None:
-            bias = checked(bias_currents, (network.free_nodes,), "program: bias currents")
-            if network.bias != "current" and bias.any():
-                raise BadInputError(
-                    f"program: bias currents given, but network.bias is {network.bias!r}"
-                )
-            self.solver.bias_currents[:] = bias
-        self._programmed = True
-        self._drive = self._volts = None
-        if self.cells is not None:
-            report = self.cells.write(arrays)
-            self.solver.load(self.cells.siemens())
-            return report
-        self.solver.load(arrays)
-        return ProgramReport(sum(g.size for g in arrays))
-
-    def conductances(self) -> list[Floats]:
-        """See `Crossbar.conductances`; with ideal cells views of the simulator's memory."""
-        return self.solver.conductances if self.cells is None else self.cells.achieved()
-
-    def bias_currents(self) -> Floats:
-        """See `Crossbar.bias_currents`."""
-        return self.solver.bias_currents
 
     def clamp(self, volts: ArrayLike) -> None:
         """See `Crossbar.clamp`."""
@@ -137,22 +120,40 @@ class SolvedCrossbar(Crossbar):
 
     def read(self, samples: int = 1) -> Reading:
         """See `Crossbar.read`."""
+        return self._read(samples, "first" if self._pull is None else "second")
+
+    def _read(self, samples: int, stream: str) -> Reading:
         count = checked_count(samples)
         self._require_programmed("read")
         if self._inputs is None:
             raise BadInputError("read: clamp the inputs first")
-        stream = "first" if self._pull is None else "second"
         if self.cells is not None and self.cells.moving:
             self.solver.load(self.cells.siemens())
             self._drive = self._volts = None
-        if self._drive is None:
-            self._drive = self.solver.forward(self._inputs)
-            self._free = self.settled(self._drive, None, None)
-        if self._volts is None:
-            self._volts = self.settled(self._drive, self._pull, self._free)
+        true = self.present(self._inputs, self._pull)
         if self.cells is not None:
             self.cells.read(count)
-        return self.noise.samples(self._volts[0], count, stream, self._inputs[0])
+        volts, inputs = true[0], self._inputs[0]
+        shared = self._disturbance(true, self._pull)
+        if shared is None:
+            return self.noise.samples(volts, count, stream, inputs)
+        return self.noise.samples(
+            volts, count, stream, inputs, lambda n, generator: shared(n, generator)[:, 0]
+        )
+
+    def present(self, inputs: Floats, pull: Pull | None) -> Doubles:
+        """Return the true volts (1, n_free) that a read meets now.
+
+        Args:
+            inputs: the clamped volts (1, n_in).
+            pull: of the nudge that is on, or None.
+        """
+        if self._drive is None:
+            self._drive = self.solver.forward(inputs)
+            self._free = self.settled(self._drive, None, None)
+        if self._volts is None:
+            self._volts = self.settled(self._drive, pull, self._free)
+        return self._volts
 
     def safe(self) -> None:
         """Release the nudge and the inputs; a simulated crossbar has no output to switch off."""
@@ -172,7 +173,7 @@ class SolvedCrossbar(Crossbar):
         for start in range(0, max(1, inputs.shape[0]), rows):
             chunk = inputs[start : start + rows]
             free = self.settled(self.solver.glance(chunk), None, None)
-            readings.append(self._reading(free, count, "evaluation", chunk, "mean"))
+            readings.append(self._reading(free, None, count, "evaluation", chunk, "mean"))
         self._hold(inputs)
         mean = np.concatenate([reading.mean for reading in readings])
         status = None
@@ -205,16 +206,17 @@ class SolvedCrossbar(Crossbar):
         saved = self.noise.state() if statistic == "samples" else {}
         if first_strength == 0.0:
             first_volts = free
-            first = self._reading(free, count, "first", inputs, statistic)
+            first_pull = None
+            first = self._reading(free, None, count, "first", inputs, statistic)
             free_outputs = first.mean[:, out]
         else:
-            free_outputs = self._reading(free, count, "free", inputs, "mean").mean[:, out]
-            pull = self._pulled(nudging, first_strength, aims, free_outputs)
-            first_volts = self.settled(drive, pull, free)
-            first = self._reading(first_volts, count, "first", inputs, statistic)
+            free_outputs = self._reading(free, None, count, "free", inputs, "mean").mean[:, out]
+            first_pull = self._pulled(nudging, first_strength, aims, free_outputs)
+            first_volts = self.settled(drive, first_pull, free)
+            first = self._reading(first_volts, first_pull, count, "first", inputs, statistic)
         pull = self._pulled(nudging, second_strength, aims, free_outputs)
         second_volts = self.settled(drive, pull, free)
-        second = self._reading(second_volts, count, "second", inputs, statistic)
+        second = self._reading(second_volts, pull, count, "second", inputs, statistic)
         blocks = None
         if statistic == "samples" and (first.volts is None or second.volts is None):
 
@@ -223,8 +225,22 @@ class SolvedCrossbar(Crossbar):
                 size = self._block(inputs)
                 again = self.noise.repeating(saved)
                 yield from zip(
-                    again.blocks(first_volts, count, "first", inputs, size),
-                    again.blocks(second_volts, count, "second", inputs, size),
+                    again.blocks(
+                        first_volts,
+                        count,
+                        "first",
+                        inputs,
+                        size,
+                        self._disturbance(first_volts, first_pull),
+                    ),
+                    again.blocks(
+                        second_volts,
+                        count,
+                        "second",
+                        inputs,
+                        size,
+                        self._disturbance(second_volts, pull),
+                    ),
                     strict=True,
                 )
 
@@ -232,40 +248,14 @@ class SolvedCrossbar(Crossbar):
         amps = pull.amps if nudging.kind == "current" else None
         return Contrast(inputs, first, second, free_outputs, amps, blocks)
 
-    def update(
-        self, blocks: Iterable[Update], next_volts: ArrayLike | None = None
-    ) -> ProgramReport:
-        """See `Crossbar.update`; with ideal cells one pass over the memory per block."""
-        self._require_programmed("update")
-        if self.cells is not None:
-            return self._changed(self.cells, blocks)
-        following = None
-        if next_volts is not None:
-            following = self._checked_inputs(next_volts)
-        self._drive = self._volts = None
-        pending: Update | None = None
-        for block in blocks:
-            if pending is not None:
-                self.solver.add(pending, clip=False, next_inputs=None)
-            pending = block
-        if pending is not None:
-            self.solver.add(pending, clip=True, next_inputs=following)
-        return ProgramReport(sum(pre * post for pre, post in self.network.shapes))
-
     def state(self) -> dict[str, Any]:
         """Return the state of the noise streams, and of cells that are not ideal."""
-        state: dict[str, Any] = {"noise": self.noise.state()}
-        if self.cells is not None:
-            state["cells"] = self.cells.state()
-        return state
+        return {**super().state(), "noise": self.noise.state()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up noise and cells where `state` found them."""
+        super().restore(state)
         self.noise.restore(state["noise"])
-        if self.cells is not None:
-            self.cells.restore(state["cells"])
-            self.solver.load(self.cells.siemens())
-            self._drive = self._volts = None
 
     def snapshot(self) -> dict[str, Any]:
         """Return how this crossbar is simulated."""
@@ -283,31 +273,6 @@ class SolvedCrossbar(Crossbar):
 
     # What the verbs share -------------------------------------------------------------------------
 
-    def _changed(self, cells: ImperfectCells, blocks: Iterable[Update]) -> ProgramReport:
-        changes = [np.zeros(shape) for shape in self.network.shapes]
-        for block in blocks:
-            for change, layer in zip(changes, block.layers, strict=True):
-                change += layer.dense()
-            if block.bias_currents is not None:
-                self.solver.bias_currents += block.bias_currents
-        report = cells.change(changes)
-        self.solver.load(cells.siemens())
-        self._drive = self._volts = None
-        return report
-
-    def _require_programmed(self, verb: str) -> None:
-        if not self._programmed:
-            raise BadInputError(f"{verb}: program the conductances first")
-
-    def _checked_inputs(self, volts: ArrayLike) -> Floats:
-        self._require_programmed("clamp")
-        inputs = checked(volts, (None, self.network.inputs), "clamp volts")
-        limit = self.network.voltage_limit_v
-        if np.isfinite(limit) and inputs.size and np.abs(inputs).max() > limit:
-            for row in inputs:
-                within_limit(row, limit, "clamp", "V")
-        return inputs
-
     def _hold(self, inputs: Floats) -> None:
         """Be where image by image would have led: the last one clamped, without a nudge."""
         if inputs.shape[0]:
@@ -316,7 +281,7 @@ class SolvedCrossbar(Crossbar):
 
     def _set_pull(self, pull: Pull | None) -> None:
         self._require_programmed("nudge")
-        if pull is not None:
+        if pull is not None and pull.siemens < 0:
             pull.require_equilibrium(self.solver.output_siemens())
         self._pull = pull
         self._volts = None
@@ -331,7 +296,8 @@ class SolvedCrossbar(Crossbar):
                     within_limit(row, self.network.current_limit_a, "nudge", "A")
             return Pull(amps.astype(np.float64, copy=False))
         pull = Pull.spring(strength, aims)
-        pull.require_equilibrium(self.solver.output_siemens())
+        if pull.siemens < 0:
+            pull.require_equilibrium(self.solver.output_siemens())
         return pull
 
     def _rows_at_once(self) -> int:
@@ -352,13 +318,25 @@ class SolvedCrossbar(Crossbar):
         held = sum(g.nbytes for g in self.solver.conductances)
         return max(1, int(max(BLOCK_BYTES, held // 10) // (8 * sample_bytes)))
 
+    def _disturbance(self, volts: Doubles, pull: Pull | None) -> Disturbance | None:
+        if self.thermal is None:
+            return None
+        return disturbance(self.thermal, self.network, self.ports(), self.rectifier, volts, pull)
+
     def _reading(
-        self, volts: Doubles, count: int, stream: str, inputs: Floats, statistic: Statistic
+        self,
+        volts: Doubles,
+        pull: Pull | None,
+        count: int,
+        stream: str,
+        inputs: Floats,
+        statistic: Statistic,
     ) -> Reading:
         noise = self.noise
-        if statistic != "samples" and noise.converter is None:
+        if statistic != "samples" and noise.converter is None and self.thermal is None:
             return noise.moments(volts, count, stream, inputs, statistic)
+        disturb = self._disturbance(volts, pull)
         block = self._block(inputs)
         if count <= block:
-            return noise.samples(volts, count, stream, inputs)
-        return noise.accumulated(volts, count, stream, inputs, block)
+            return noise.samples(volts, count, stream, inputs, disturb)
+        return noise.accumulated(volts, count, stream, inputs, block, disturb)

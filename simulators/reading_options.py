@@ -1,0 +1,79 @@
+"""Keys of `[device]` that every simulated crossbar takes: its read noise, converter and cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, model_validator
+
+from hilep.config import NotNegative, Positive, Section
+from hilep.network import Network
+from hilep.simulators.cells.options import CellOptions
+from hilep.streams import stream
+
+if TYPE_CHECKING:
+    from hilep.simulators.cells.thermal import ThermalNoise
+    from hilep.simulators.imperfect import ImperfectCells
+    from hilep.simulators.noise import ReadNoise
+
+
+class ReadingOptions(Section):
+    """What simulated crossbars have in common.
+
+    Attributes:
+        sigma_v: standard deviation of a read in volts, for all free nodes or one each.
+        clamped_noise: the input nodes are read too, with the same sigma.
+        adc_bits, adc_range_v: a converter from -range to +range; both or none.
+        cells: see `CellOptions`; ideal unless given.
+        seed: of the noise and of the cells.
+    """
+
+    sigma_v: NotNegative | list[NotNegative] = 0.0
+    clamped_noise: bool = False
+    adc_bits: Annotated[int, Field(ge=1, le=32)] | None = None
+    adc_range_v: Positive | None = None
+    cells: CellOptions | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _whole(self) -> ReadingOptions:
+        if (self.adc_bits is None) != (self.adc_range_v is None):
+            raise ValueError("give adc_bits and adc_range_v, both or none")
+        if self.clamped_noise and isinstance(self.sigma_v, list):
+            raise ValueError("clamped_noise needs one sigma_v for all nodes, not a list")
+        return self
+
+    def noise(self, network: Network) -> ReadNoise:
+        """Return the read noise that these keys describe."""
+        from hilep.simulators.noise import Converter, ReadNoise
+
+        converter = None
+        if self.adc_bits is not None and self.adc_range_v is not None:
+            converter = Converter(self.adc_bits, self.adc_range_v)
+        clamped_sigma = 0.0
+        if self.clamped_noise and not isinstance(self.sigma_v, list):
+            clamped_sigma = self.sigma_v
+        return ReadNoise(
+            network, self.sigma_v, stream(self.seed, "noise"), clamped_sigma, converter
+        )
+
+    def imperfect(self, network: Network) -> ImperfectCells | None:
+        """Return the cells that these keys describe, or None where they are ideal."""
+        if self.cells is None or self.cells.ideal:
+            return None
+        from hilep.simulators.cells.options import build
+        from hilep.simulators.imperfect import ImperfectCells
+
+        options = self.cells
+        return ImperfectCells(
+            network,
+            build(network, options, self.seed),
+            options.programming,
+            options.read_s,
+            options.update_s,
+        )
+
+    @property
+    def thermal(self) -> ThermalNoise | None:
+        """Thermal noise of reads, or None."""
+        return None if self.cells is None else self.cells.thermal
