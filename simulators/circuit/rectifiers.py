@@ -4,14 +4,23 @@ A rectifier of polarity +1 holds its node at or above its bias voltage by supply
 polarity -1 holds it at or below minus its bias voltage by drawing current. Both are written in
 u = polarity * volts and i = polarity * (amperes into the node), so that one law serves both: i is
 never increasing in u.
+
+`current` is the law, `content` its co-content, the convex function whose slope is -i, and
+`balanced` the volts of a node that has a rectifier and a conductance to ground, which has a closed
+form for all three and shows a solver where along its curve a rectifier will be.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
+import numpy as np
+
+from hilep.arrays import Doubles
 from hilep.errors import BadInputError
+from hilep.simulators.circuit.junction import log_excess, series_junction
 
 BOLTZMANN_OVER_CHARGE = 1.380649e-23 / 1.602176634e-19
 """Volts per kelvin, from the exact values of the SI."""
@@ -26,6 +35,16 @@ class IdealDiode:
     """
 
     bias_v: float = 0.0
+
+    @property
+    def corner_v(self) -> float:
+        """Volts u where it begins to conduct."""
+        return self.bias_v
+
+    def balanced(self, amps: Doubles, siemens: Doubles) -> Doubles:
+        """Return u of a node with this rectifier; see `JunctionDiode.balanced`."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return _decided(np.maximum(amps / siemens, self.bias_v))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +90,83 @@ class JunctionDiode:
         """Volts over which the current grows by e: n k T / q."""
         return self.ideality * BOLTZMANN_OVER_CHARGE * self.kelvin
 
+    @property
+    def corner_v(self) -> float:
+        """Volts u where its current changes sign."""
+        return self.bias_v
+
+    def current(self, u: Doubles) -> tuple[Doubles, Doubles]:
+        """Return i (amperes) and -di/du (siemens) at u (volts), elementwise.
+
+        Infinite where a junction without series resistance would carry more than a float holds.
+        """
+        drop = self.bias_v - u
+        with np.errstate(over="ignore"):
+            excess, slope = self._excess(drop / self.slope_v)
+            amps = self.saturation_a * excess + self.leakage_siemens * drop
+            return amps, self.saturation_a / self.slope_v * slope + self.leakage_siemens
+
+    def content(self, u: Doubles) -> Doubles:
+        """Return the co-content (watts) at u, elementwise: 0 at bias_v, convex, of slope -i."""
+        drop = self.bias_v - u
+        x = drop / self.slope_v
+        with np.errstate(over="ignore"):
+            excess, _ = self._excess(x)
+            work = self.saturation_a * self.slope_v * log_excess(excess, x, self._series)
+            work = work + 0.5 * self.leakage_siemens * drop * drop
+            if self.series_ohm:
+                work = work + 0.5 * self.series_ohm * (self.saturation_a * excess) ** 2
+            return np.asarray(work)
+
+    def balanced(self, amps: Doubles, siemens: Doubles) -> Doubles:
+        """Return u of a node with this rectifier, where i(u) + amps = siemens * u.
+
+        Args:
+            amps: that flow into the node besides the rectifier's, times its polarity.
+            siemens: from the node to ground, not negative, of the same shape.
+
+        Returns:
+            Volts; NaN where no or more than one u meets the law.
+        """
+        total = siemens + self.leakage_siemens
+        lone = total == 0
+        if lone.any():
+            with np.errstate(divide="ignore", invalid="ignore"):
+                drop = self.slope_v * np.log1p(-amps / self.saturation_a) - self.series_ohm * amps
+            volts = _decided(self.bias_v - drop)
+            volts[~lone] = self.balanced(amps[~lone], siemens[~lone])
+            return volts
+        # Seen from the junction, the node's conductance is one more resistance in series.
+        open_drop = (siemens * self.bias_v - amps) / total
+        series = self.series_ohm + 1.0 / total
+        excess, _ = series_junction(
+            open_drop / self.slope_v, series * (self.saturation_a / self.slope_v)
+        )
+        j = self.saturation_a * excess
+        across = self.slope_v * np.log1p(np.maximum(excess, -0.5)) + self.series_ohm * j
+        blocks = excess < -0.5
+        apart = (amps + self.leakage_siemens * self.bias_v + j) / total
+        volts = np.where(blocks, apart, self.bias_v - across)
+        # Fed with almost its saturation current a junction's drop is a difference of large ones.
+        vague = blocks & (np.abs(j) > 0.01 * total * np.abs(open_drop - j / total))
+        if vague.any():
+            at, inward, load = volts[vague], amps[vague], siemens[vague]
+            for _ in range(2):
+                current, slope = self.current(at)
+                at = at + (current + inward - load * at) / (load + slope)
+            volts[vague] = at
+        return volts
+
+    @property
+    def _series(self) -> float:
+        return self.series_ohm * self.saturation_a / self.slope_v
+
+    def _excess(self, x: Doubles) -> tuple[Doubles, Doubles]:
+        """Return j / saturation_a and its slope where the drop is x times slope_v."""
+        if self._series == 0:
+            return np.expm1(x), np.exp(x)
+        return series_junction(x, np.full_like(x, self._series))
+
 
 @dataclass(frozen=True, slots=True)
 class PrecisionRectifier:
@@ -104,3 +200,35 @@ class PrecisionRectifier:
         for name in ("offset_v", "bias_v"):
             if not math.isfinite(getattr(self, name)):
                 raise BadInputError(f"rectifier {name}: expected finite volts")
+
+    @property
+    def corner_v(self) -> float:
+        """Volts u where the corner is."""
+        return self.bias_v + self.offset_v
+
+    def current(self, u: Doubles) -> tuple[Doubles, Doubles]:
+        """Return i (amperes) and -di/du (siemens) at u (volts), elementwise."""
+        drop = self.corner_v - u
+        slope = np.where(drop > 0, 1 / self.on_ohm, self.off_siemens)
+        return np.where(drop > 0, drop / self.on_ohm, self.off_siemens * drop), slope
+
+    def content(self, u: Doubles) -> Doubles:
+        """Return the co-content (watts) at u, elementwise: 0 at the corner, of slope -i."""
+        amps, _ = self.current(u)
+        return np.asarray(0.5 * amps * (self.corner_v - u))
+
+    def balanced(self, amps: Doubles, siemens: Doubles) -> Doubles:
+        """Return u of a node with this rectifier; see `JunctionDiode.balanced`."""
+        short = siemens * self.corner_v - amps
+        with np.errstate(divide="ignore", invalid="ignore"):
+            blocking = self.corner_v - short / (siemens + self.off_siemens)
+        conducting = self.corner_v - short * self.on_ohm / (1.0 + siemens * self.on_ohm)
+        return _decided(np.where(short > 0, conducting, blocking))
+
+
+Rectifier: TypeAlias = IdealDiode | JunctionDiode | PrecisionRectifier
+
+
+def _decided(volts: Doubles) -> Doubles:
+    """Return `volts` with NaN in place of infinity: no current law decides either."""
+    return np.where(np.isfinite(volts), volts, np.nan)
