@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
+import re
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from circuits import programmed, simulated
+from operating_points import needs_ngspice, operating_point
 
 from hilep.errors import BadInputError
 from hilep.network import Network
+from hilep.simulators.circuit import rectifiers
+from hilep.simulators.circuit.wiring import Wiring
 from hilep.simulators.netlist import JunctionDiode, netlist, node_names
-
-needs_ngspice = pytest.mark.skipif(
-    shutil.which("ngspice") is None, reason="needs ngspice (a Debian package) on the path"
-)
-TIGHT = ".options reltol=1e-10 abstol=1e-18 vntol=1e-12 gmin=1e-20 itl1=1000"
-
-
-def operating_point(text: str, names: list[str]) -> np.ndarray:
-    """Volts of `names` in ngspice's operating point."""
-    wanted = "".join(f"print v({name})\n" for name in names)
-    control = f"{TIGHT}\n.control\nset numdgt=15\nop\n{wanted}quit\n.endc\n.end"
-    told = text.replace(".op\n.end", control)
-    assert told != text
-    done = subprocess.run(
-        ["ngspice", "-b", "/dev/stdin"],
-        input=told,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    pairs = (line.split("=") for line in done.stdout.splitlines() if line.startswith("v("))
-    found = {name.strip()[2:-1]: float(value) for name, value in pairs}
-    assert set(found) == set(names), done.stdout[-500:] + done.stderr[-500:]
-    return np.array([found[name] for name in names])
 
 
 def phases(network: Network, generator: np.random.Generator):
@@ -138,6 +117,48 @@ def test_numbers_are_read_back_bit_for_bit():
     assert values == [np.pi, -1e-300, g[0, 0], g[1, 0]]
 
 
+def test_the_whole_circuit_is_written():
+    """Lines, meters, springs, capacitances, amplifiers, bias sources and leaks, by name."""
+    network = Network((1, 1, 1), "relu", "row", voltage_gain=2.0, current_gain=0.5)
+    text = netlist(
+        network,
+        [np.full((3, 1), 0.5)] * 2,
+        None,
+        [1.0],
+        wiring=Wiring(0.125, 0.25, 0.5, 8.0, 1e-9),
+        diode=JunctionDiode(series_ohm=0.5, leakage_siemens=0.25, bias_v=0.5),
+        spring_siemens=-0.25,
+        targets=[1.0],
+        analysis=".tran 1n 1u uic",
+    )
+    lines = text.splitlines()
+    for line in (
+        "Vx0 x0 0 DC 1.0",
+        "Vbn bn 0 DC -1.0",
+        "Vt0 t0 0 DC 1.0",
+        "Gw0_0_0 x0 w0_0_0 x0 w0_0_0 1.6",
+        "Gw1_0_0 a1_0 w1_0_0 a1_0 w1_0_0 8.0",
+        "G1_0_0 w1_0_0 b1_0_0 w1_0_0 b1_0_0 0.5",
+        "Gb0_2_0 b0_2_0 h1_0 b0_2_0 h1_0 4.0",
+        "Gm_y0 y0 0 y0 0 0.125",
+        "Gt0 t0 y0 t0 y0 -0.25",
+        "Ea1_0 ea1_0 0 h1_0 0 2.0",
+        "Vsa1_0 ea1_0 a1_0 DC 0",
+        "Fa1_0 h1_0 0 Vsa1_0 0.5",
+        "Vrp rp 0 DC 0.5",
+        "D_h1_0 rp h1_0 rectifier",
+        "Gl_h1_0 rp h1_0 rp h1_0 0.25",
+        "C_h1_0 h1_0 0 1e-09",
+    ):
+        assert line in lines, line
+    assert " RS=0.5)" in text
+    assert lines[-2:] == [".tran 1n 1u uic", ".end"]
+
+
+def test_junction_diodes_are_those_of_the_circuit():
+    assert JunctionDiode is rectifiers.JunctionDiode
+
+
 def test_the_thermal_voltage_is_ours():
     assert JunctionDiode().slope_v == pytest.approx(0.025852, rel=1e-4)
     assert JunctionDiode(ideality=2).slope_v == 2 * JunctionDiode().slope_v
@@ -154,6 +175,9 @@ def test_the_thermal_voltage_is_ours():
         ({"title": "two\nlines"}, "title"),
         ({"bias_currents": [1.0, 2.0]}, "bias"),
         ({"conductances": [[[-1.0], [1.0]]]}, "window"),
+        ({"analysis": "op"}, "analysis"),
+        ({"analysis": ""}, "analysis"),
+        ({"cell_law": object()}, "object"),
     ],
 )
 def test_bad_input_is_named(changes, told):
@@ -171,3 +195,14 @@ def test_bad_input_is_named(changes, told):
 def test_a_diode_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(BadInputError, match="expected a finite number > 0"):
         JunctionDiode(**wrong)
+
+
+def test_the_examples_of_the_page_run(capsys):
+    page = Path(__file__).parent.parent / "docs" / "spice.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    space: dict[str, Any] = {}
+    for block in blocks:
+        exec(block, space)
+    assert len(blocks) == 2
+    assert "'h1_0', 'h1_1', 'h1_2', 'y0', 'y1'" in capsys.readouterr().out
+    assert space["text"].count("\nG0_") == 12

@@ -160,7 +160,7 @@ class EquilibriumLaws(Specimen):
             device.clamp(inputs)
             hidden = slice(0, network.output_slice.start)
             free = self.expected(device, inputs)[hidden] == 0
-            amps = self.siemens * self.volts
+            amps = self.small_step * self.siemens * self.volts
             for _ in range(40):
                 nudges = amps * np.stack([np.eye(network.outputs), -np.eye(network.outputs)])
                 true = np.array(

@@ -38,6 +38,8 @@ class Specimen:
         bias_kinds: kinds of bias that it can realise.
         gains: voltage and current gains of amplifiers between layers that it can realise.
         reads: reads of each node where a law is about means or noise, at least 100.
+        small_step: fraction of `siemens * volts` within which a circuit answers in proportion as
+            long as no diode switches; below 1 for diodes or cells that are nonlinear in between.
     """
 
     volts: float = 1.0
@@ -50,6 +52,7 @@ class Specimen:
     bias_kinds: ClassVar[tuple[Bias, ...]] = ("current", "row", "none")
     gains: ClassVar[tuple[tuple[float, float], ...]] = ((1.0, 1.0),)
     reads: int = 400
+    small_step: float = 1.0
 
     def build(self, network: Network) -> Crossbar:
         """Return a fresh device, not yet programmed, that realises `network`.

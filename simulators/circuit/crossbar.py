@@ -1,0 +1,146 @@
+"""The crossbar of a whole circuit: lines, sources, meters, rectifiers, amplifiers, capacitance."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from hilep.arrays import Doubles, Floats
+from hilep.crossbar import stacked
+from hilep.errors import BadInputError
+from hilep.network import Network
+from hilep.reading import Reading
+from hilep.simulators.cells.thermal import ThermalNoise
+from hilep.simulators.circuit.ports import PortNetwork
+from hilep.simulators.circuit.solver import CircuitSolver
+from hilep.simulators.imperfect import ImperfectCells
+from hilep.simulators.noise import ReadNoise
+from hilep.simulators.pull import Drive, Pull
+from hilep.simulators.solved import SolvedCrossbar
+
+
+class CircuitCrossbar(SolvedCrossbar):
+    """A circuit with read noise, at equilibrium or a stated time after each change.
+
+    Args:
+        network: layers, diodes, biases, amplifiers and limits.
+        noise: how reads differ from the true voltages.
+        solver: the circuit.
+        cells: see `SolvedCrossbar`.
+        thermal: see `SolvedCrossbar`.
+        settle_s: seconds that a read waits after whatever came before it; None to wait until
+            nothing moves. Then one image is read after the other, as on a bench, and every one
+            begins where the one before ended.
+
+    Raises:
+        BadInputError: for a settling time without capacitance, or with nonlinear cells.
+    """
+
+    solver: CircuitSolver
+
+    def __init__(
+        self,
+        network: Network,
+        noise: ReadNoise,
+        solver: CircuitSolver,
+        cells: ImperfectCells | None = None,
+        thermal: ThermalNoise | None = None,
+        settle_s: float | None = None,
+    ) -> None:
+        super().__init__(network, noise, solver, cells, thermal)
+        if settle_s is not None:
+            if not (np.isfinite(settle_s) and settle_s > 0):
+                raise BadInputError(f"device.settle_s: expected seconds > 0, got {settle_s}")
+            if not solver.wiring.node_farads:
+                raise BadInputError("device.settle_s: needs device.node_farads > 0")
+            if solver.cell_law is not None:
+                raise BadInputError("device.settle_s: not with device.cells.nonlinearity_v")
+        self.settle_s = settle_s
+        self.rectifier = solver.rectifier
+        self.description = f"simulated crossbar, circuit, {solver.name}"
+        self._now = np.zeros((1, network.free_nodes))
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether images have to be gone through one by one, because time matters."""
+        return self.settle_s is not None or super().in_turn
+
+    def ports(self) -> PortNetwork:
+        """Return the linear part of the circuit."""
+        return self.solver.reduced.ports
+
+    def settled(self, drive: Drive, pull: Pull | None, start: Doubles | None) -> Doubles:
+        """Return the volts (batch, n_free) at equilibrium."""
+        pull = Pull.none(drive.batch, self.network.outputs) if pull is None else pull
+        return self.solver.equilibrium(drive, pull, start)
+
+    def response(self, times: ArrayLike) -> Doubles:
+        """Return how the free nodes move from where the last read found them.
+
+        Args:
+            times: seconds from then, increasing (times,).
+
+        Returns:
+            The true volts (times, n_free). Nothing is read, and the circuit stays where it is.
+
+        Raises:
+            BadInputError: before `program` and `clamp`, or with nonlinear cells.
+        """
+        if self._inputs is None or not self._programmed or self.solver.cell_law is not None:
+            raise BadInputError("response: program and clamp first; cells have to be linear")
+        seconds = np.atleast_1d(np.asarray(times, dtype=np.float64))
+        return self._moved(seconds)[:, 0]
+
+    def _moved(self, seconds: Doubles) -> Doubles:
+        assert self._inputs is not None
+        pull = self._pull or Pull.none(1, self.network.outputs)
+        drive = self.solver.forward(self._inputs)
+        return self.solver.after(drive, pull, self._now, seconds)
+
+    def present(self, inputs: Floats, pull: Pull | None) -> Doubles:
+        """Return the true volts (1, n_free) that a read meets: at rest, or `settle_s` later."""
+        if self.settle_s is None:
+            self._now = super().present(inputs, pull)
+        else:
+            self._now = self._moved(np.array([self.settle_s]))[0]
+        return self._now
+
+    def read_batch(self, volts: ArrayLike, samples: int = 1) -> Reading:
+        """See `Crossbar.read_batch`."""
+        if self.settle_s is None:
+            return super().read_batch(volts, samples)
+        readings = []
+        for row in self._checked_inputs(volts):
+            self.clamp(row)
+            readings.append(self._read(samples, "evaluation"))
+        return stacked(readings)
+
+    def state(self) -> dict[str, Any]:
+        """Return the state of noise and cells, and where the nodes are."""
+        state = super().state()
+        if self.settle_s is not None:
+            state["volts"] = self._now[0].tolist()
+        return state
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `state` returned."""
+        super().restore(state)
+        if self.settle_s is not None:
+            self._now = np.array([state["volts"]])
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return how this crossbar is simulated."""
+        law = self.solver.cell_law
+        wiring = asdict(self.solver.wiring)
+        if np.isinf(wiring["meter_ohm"]):
+            wiring["meter_ohm"] = None
+        return {
+            **super().snapshot(),
+            "wiring": wiring,
+            "rectifier": repr(self.rectifier),
+            "cell_law": None if law is None else repr(law),
+            "settle_s": self.settle_s,
+        }
