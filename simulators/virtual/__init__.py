@@ -1,0 +1,1 @@
+"""Virtual instruments: servers on loopback that speak each instrument's own language."""

@@ -1,0 +1,30 @@
+"""Fixtures of the bench: a scripted instrument on loopback, and locks in a folder of the test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from line_server import LineServer, Output
+
+
+@pytest.fixture
+def output() -> Output:
+    from line_server import Output
+
+    return Output()
+
+
+@pytest.fixture
+def server(output: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LineServer]:
+    from line_server import LineServer
+
+    from hilep.instruments import locks
+
+    monkeypatch.setattr(locks, "lock_folder", lambda: tmp_path)
+    with LineServer(output) as served:
+        yield served

@@ -1,0 +1,27 @@
+"""Pairs of message and answer that tests of several source-measure units share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+Pair = tuple[str | None, str | None]
+
+NONE = '0,"No error"'
+
+ERROR = (":SYST:ERR?", NONE)
+
+
+def sent(*messages: str) -> list[Pair]:
+    return [(message, None) for message in messages]
+
+
+ON = [(":OUTP ON", None), ERROR, (":OUTP?", "1")]
+
+
+def assert_limit_before_level_before_output(messages: Sequence[Pair]) -> None:
+    """Check the order of a configuration and what switches its output on."""
+    order = [message for message, _ in messages if message is not None]
+    limit = next(k for k, m in enumerate(order) if "PROT " in m or "limitv =" in m)
+    level = next(k for k, m in enumerate(order) if ":CURR 0" in m or "leveli =" in m)
+    on = next(k for k, m in enumerate(order) if m.endswith("ON") or m.endswith("output = 1"))
+    assert 0 < limit < level < on
