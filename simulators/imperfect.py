@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hilep.arrays import Doubles, Floats
+from hilep.errors import BadInputError
 from hilep.network import Network
 from hilep.reading import ProgramReport
 from hilep.simulators.cells.array import CellArray
@@ -69,13 +72,23 @@ class ImperfectCells:
     def write(self, targets: Sequence[Floats]) -> ProgramReport:
         """Write every cell, closed loop."""
         self._asked = [np.array(g, dtype=np.float64) for g in targets]
+        return self._written(self._asked, None)
+
+    def _written(
+        self, targets: Sequence[Doubles], where: list[NDArray[np.bool_]] | None
+    ) -> ProgramReport:
         self.cells.advance(self.update_s)
-        written = self.cells.write(self._asked)
+        written = self.cells.write(targets, where)
         failed = tuple((int(k), int(i), int(j)) for k, i, j in written.failed)
-        return ProgramReport(sum(g.size for g in self._asked), failed)
+        programmed = sum(g.size for g in targets)
+        if where is not None:
+            programmed = sum(int(np.count_nonzero(asked)) for asked in where)
+        return ProgramReport(programmed, failed)
 
     def change(self, changes: Sequence[Doubles]) -> ProgramReport:
         """Add `changes` to what was achieved, clipped to the window; written or pulsed.
+
+        A cell that is to stay as it is, is left alone.
 
         Args:
             changes: siemens, one (n_pre, n_post) per layer.
@@ -84,7 +97,8 @@ class ImperfectCells:
         present = self.achieved()
         targets = [np.clip(g + dg, low, high) for g, dg in zip(present, changes, strict=True)]
         if self.programming == "write":
-            return self.write(targets)
+            asked = [target != g for g, target in zip(present, targets, strict=True)]
+            return self._written(targets, asked)
         self.cells.advance(self.update_s)
         programmed = pulses = 0
         for layer, (g, target) in enumerate(zip(present, targets, strict=True)):
@@ -92,7 +106,6 @@ class ImperfectCells:
             self.cells.pulse(layer, counts)
             programmed += int(np.count_nonzero(counts))
             pulses += int(np.abs(counts).sum())
-        self._asked = self.cells.achieved()
         return ProgramReport(programmed, pulses=pulses)
 
     def read(self, samples: int) -> None:
@@ -101,11 +114,21 @@ class ImperfectCells:
 
     def state(self) -> dict[str, Any]:
         """Return the state of the cells, as plain JSON values."""
-        return self.cells.state()
+        return {**self.cells.state(), "achieved_crc": _crc(self.achieved())}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up `state`; the cells hold what was last asked of them, without being written."""
-        self.cells.take(self._asked)
+        """Take up `state`, with what the cells achieved then.
+
+        They hold it still, or it was what they were last asked for; then they hold just that,
+        without the noise of having been written.
+
+        Raises:
+            BadInputError: where neither is so.
+        """
+        if _crc(self.achieved()) != state["achieved_crc"]:
+            if _crc(self._asked) != state["achieved_crc"]:
+                raise BadInputError("cells: the state belongs to other conductances")
+            self.cells.take(self._asked)
         self.cells.restore(state)
 
     def snapshot(self) -> dict[str, Any]:
@@ -116,3 +139,10 @@ class ImperfectCells:
             "update_s": self.update_s,
             "cell": repr(self.cells.cell),
         }
+
+
+def _crc(arrays: Sequence[Floats]) -> int:
+    total = 0
+    for array in arrays:
+        total = zlib.crc32(np.ascontiguousarray(array, dtype=np.float64).data, total)
+    return total

@@ -71,22 +71,33 @@ class CellArray:
 
     # Programming ----------------------------------------------------------------------------------
 
-    def write(self, targets: Sequence[ArrayLike]) -> Written:
+    def write(
+        self,
+        targets: Sequence[ArrayLike],
+        where: Sequence[NDArray[np.bool_]] | None = None,
+    ) -> Written:
         """Write every cell until it reads as asked, as far as it can.
 
         Args:
             targets: siemens, one (n_pre, n_post) per layer.
+            where: which cells to write, one (n_pre, n_post) per layer; None for all. The others of
+                the layer keep what they conduct by now, and age from now on as the written ones do.
 
         Raises:
             BadInputError: for other shapes, or entries that are not finite; nothing has changed.
         """
-        failed = []
+        failed = [np.zeros((0, 3), dtype=np.int64)]
         for layer, target in enumerate(self._checked(targets, "write")):
+            asked = np.ones(target.shape, np.bool_) if where is None else where[layer]
+            if not asked.any():
+                continue
             held = self.layers[layer].written(target, self._fresh(layer))
+            if not asked.all():
+                held = np.where(asked, held, self._aged(layer, self.now_s))
             self._held[layer] = held
             self._written_s[layer] = self._held_s[layer] = self.now_s
-            cells = np.argwhere(np.abs(held - target) > self.cell.tolerance(target))
-            failed.append(np.insert(cells, 0, layer, axis=1))
+            missed = np.abs(held - target) > self.cell.tolerance(target)
+            failed.append(np.insert(np.argwhere(missed & asked), 0, layer, axis=1))
         return Written(self.achieved(), np.concatenate(failed).astype(np.int64, copy=False))
 
     def pulse(
