@@ -101,16 +101,17 @@ class Chains:
         diagonal(ohms)[:] = -factor * self._own[line]
         matrix -= ohms
 
-    def volts(self, sources: Doubles, bit_volts: Doubles) -> Doubles:
-        """Return the volts of the word nodes (m, n, batch), column by column in memory.
+    def volts(self, sources: Doubles, bit_volts: Doubles, columns: Doubles) -> None:
+        """Find the volts of the word nodes.
 
         Args:
             sources: volts (m, batch).
             bit_volts: (m, n, batch).
+            columns: where the volts go (n, m, batch).
         """
         if self.apart:
-            return np.broadcast_to(sources[:, None, :], bit_volts.shape)
-        columns = np.empty((bit_volts.shape[1], *sources.shape))
+            columns[:] = sources
+            return
         np.multiply(bit_volts.transpose(1, 0, 2), self.siemens.T[:, :, None], out=columns)
         ratio = np.ascontiguousarray(self._ratio.T)[:, :, None]
         ohm = np.ascontiguousarray(self._before_ohm.T)[:, :, None]
@@ -125,7 +126,6 @@ class Chains:
             here += before
             here *= ratio[j]
             before = here
-        return columns.transpose(1, 0, 2)
 
     def _steep_ohms(self, line: int) -> Doubles:
         """Return G T^-1 G of a line by one product per entry, where p overflows and q underflows.

@@ -115,14 +115,16 @@ class Ladder:
             amps += np.multiply.outer(drive, volts)
         return self._past_end(amps, transposed=True)
 
-    def bit_volts(self, sources: Doubles, posts: Doubles) -> Doubles:
-        """Return the volts of all bit nodes (m, n, batch).
+    def bit_volts(self, sources: Doubles, posts: Doubles, volts: Doubles) -> None:
+        """Find the volts of all bit nodes.
 
         Args:
             sources: volts (m, batch).
             posts: volts (n, batch).
+            volts: where those of the bit nodes go (m, n, batch).
         """
-        return self._back(self._gathered(sources, 0), posts)
+        self._gather(sources, volts)
+        self._back(volts, posts)
 
     def ports(self) -> tuple[Doubles, Doubles]:
         """Return the admittance of the sources, (m,) or (m, m), and the transfer (m, n).
@@ -138,9 +140,10 @@ class Ladder:
             block = slice(first, min(first + PORTS_AT_ONCE, rows))
             count = block.stop - first
             # What the rows above the block draw is known already, by symmetry.
-            amps = self._gathered(np.eye(rows - first, count), first)
-            transfer[block] = self._past_end(amps[-1], transposed=True).T
-            bits = self._back(amps, np.zeros((columns, count)), first)
+            bits = np.empty((rows - first, columns, count))
+            self._gather(np.eye(rows - first, count), bits, first)
+            transfer[block] = self._past_end(bits[-1], transposed=True).T
+            self._back(bits, np.zeros((columns, count)), first)
             taken = (self.chains.drive[first:, None, :] @ bits)[:, 0]
             siemens[first:, block] = -taken
             siemens[block, first:] = -taken.T
@@ -149,25 +152,23 @@ class Ladder:
         np.fill_diagonal(siemens, transfer.sum(axis=1) - siemens.sum(axis=1))
         return siemens, transfer
 
-    def _gathered(self, sources: Doubles, first: int) -> Doubles:
-        """Return the amperes that each row would pass down into ground (rows, n, batch).
+    def _gather(self, sources: Doubles, amps: Doubles, first: int = 0) -> None:
+        """Find the amperes that each row would pass down into ground (rows, n, batch).
 
         Rows and sources are counted from `first`; the sources before it are at 0 V.
         """
-        amps = self.chains.drive[first:, :, None] * sources[:, None, :]
+        np.multiply(self.chains.drive[first:, :, None], sources[:, None, :], out=amps)
         for row in range(1, len(amps)):
             amps[row] += self._through(first + row - 1, amps[row - 1])
-        return amps
 
-    def _back(self, amps: Doubles, posts: Doubles, first: int = 0) -> Doubles:
-        """Turn the amperes of `_gathered` into volts of the bit nodes, in place."""
+    def _back(self, amps: Doubles, posts: Doubles, first: int = 0) -> None:
+        """Turn the amperes that `_gather` found into volts of the bit nodes, in place."""
         amps[-1] = self._past_end(posts + self._end_ohm[:, None] * amps[-1], transposed=False)
         for row in reversed(range(len(amps) - 1)):
             here = amps[row]
             here *= self._segment_ohm
             here += amps[row + 1]
             here[:] = self._through(first + row, here)
-        return amps
 
     def _through(self, row: int, values: Doubles) -> Doubles:
         """Return (1 + r Q)^-1 of a row times `values` (n, batch)."""
