@@ -1,1 +1,4 @@
-"""Estimates of a bench's read uncertainty. Not part of this version."""
+"""What a bench's reads are worth: sigma, independence, settling, channels, and N.
+
+Each module holds functions on arrays of reads; none of them needs a device.
+"""

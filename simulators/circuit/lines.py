@@ -79,19 +79,27 @@ class LineArray:
         self.siemens: Doubles = g
         self.joins_pre = bit_ohm > 0
         self.joins_post = word_ohm > 0 or bool(lead.any())
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            self._eliminate(g, word_ohm, bit_ohm, lead)
+        self._turned = g.shape[1] > g.shape[0] and self.joins_pre and self.joins_post
+        self._ohms = word_ohm, bit_ohm, lead
+        if not self._bare:
+            _ = self._ladder
 
-    def _eliminate(self, g: Doubles, word_ohm: float, bit_ohm: float, lead: Doubles) -> None:
-        m, n = g.shape
+    @property
+    def _bare(self) -> bool:
+        """Whether every line is its port, so that nothing has to be eliminated."""
+        return not self.joins_pre and not self.joins_post
+
+    @cached_property
+    def _ladder(self) -> Ladder:
+        g, (m, n) = self.siemens, self.siemens.shape
+        word_ohm, bit_ohm, lead = self._ohms
         start = np.broadcast_to(word_ohm + lead, (m,))
-        self._turned = n > m and self.joins_pre and self.joins_post
-        if self._turned:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            if not self._turned:
+                return Ladder(Chains(g, word_ohm, start), bit_ohm, np.full(n, bit_ohm))
             # Seen from the post ports, bit lines are the word lines, the last row and column first.
             chains = Chains(g[::-1, ::-1].T.copy(), bit_ohm, np.full(n, bit_ohm))
-            self._ladder = Ladder(chains, word_ohm, start[::-1].copy())
-        else:
-            self._ladder = Ladder(Chains(g, word_ohm, start), bit_ohm, np.full(n, bit_ohm))
+            return Ladder(chains, word_ohm, start[::-1].copy())
 
     @property
     def post_siemens(self) -> Doubles:
@@ -99,6 +107,8 @@ class LineArray:
 
         (n,) where word lines join no post ports (`joins_post` is false), else (n, n), symmetric.
         """
+        if self._bare:
+            return np.asarray(self.siemens.sum(axis=0))
         return self.ports()[2] if self._turned else self._ladder.post_siemens
 
     def ports(self) -> tuple[Doubles, Doubles, Doubles]:
@@ -113,6 +123,8 @@ class LineArray:
             pre_siemens, (m,) where bit lines join no pre ports (`joins_pre` is false), else (m, m);
             transfer (m, n), not negative; and `post_siemens`.
         """
+        if self._bare:
+            return np.asarray(self.siemens.sum(axis=1)), self.siemens, self.post_siemens
         siemens, transfer = self._ports
         ladder = self._ladder
         if not self._turned:
@@ -130,6 +142,8 @@ class LineArray:
             BadInputError: for a wrong shape or a value that is not finite.
         """
         volts = self._volts(pre_volts, 0, "pre_volts")
+        if self._bare:
+            return np.asarray(volts @ self.siemens)
         if not self._turned:
             return self._ladder.inflow(volts.T).T
         return volts @ self.ports()[1]
