@@ -72,7 +72,11 @@ class Recording(Callback):
         """Write a checkpoint."""
         crossbar = trainer.crossbar
         self.run.save(
-            trainer.update, crossbar.conductances(), crossbar.bias_currents(), trainer.state()
+            trainer.update,
+            crossbar.conductances(),
+            crossbar.bias_currents(),
+            trainer.state(),
+            crossbar.owed(),
         )
 
     def on_end(self, trainer: Trainer, outcome: Outcome) -> None:

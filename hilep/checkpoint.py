@@ -43,12 +43,24 @@ class Checkpoint:
         conductances: siemens, one (n_pre, n_post) per layer.
         bias_currents: amperes (n_free,).
         state: plain JSON values, such as the state of generators.
+        owed: siemens, one (n_pre, n_post) per layer, of a device that owes; see `Crossbar.owed`.
     """
 
     update: int
     conductances: list[Floats]
     bias_currents: Doubles
     state: dict[str, Any]
+    owed: list[Floats] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """A checkpoint in the form in which a slot stores it."""
+
+    conductances: list[Floats]
+    owed: list[Floats]
+    bias_currents: Doubles
+    state: bytes
 
 
 def read_slot(group: h5py.Group) -> Checkpoint | None:
@@ -58,16 +70,20 @@ def read_slot(group: h5py.Group) -> Checkpoint | None:
     if head["valid"] != 1 or not 0 <= length <= STATE_BYTES:
         return None
     crc = _crc_of_head(serial, update, length)
-    conductances = []
-    for layer in range(len(group["conductances"])):
-        array = group[f"conductances/{layer}"][...]
-        crc = zlib.crc32(array.data, crc)
-        conductances.append(array.astype(array.dtype.newbyteorder("="), copy=False))
+    conductances: list[Floats] = []
+    owed: list[Floats] = []
+    for name, arrays in (("conductances", conductances), ("owed", owed)):
+        for layer in range(len(group[name]) if name in group else 0):
+            array = group[f"{name}/{layer}"][...]
+            crc = zlib.crc32(array.data, crc)
+            arrays.append(array.astype(array.dtype.newbyteorder("="), copy=False))
     bias = group["bias_currents"][...]
     state = group["state"][:length].tobytes()
     if zlib.crc32(state, zlib.crc32(bias.data, crc)) != head["crc"]:
         return None
-    return Checkpoint(update, conductances, bias.astype(np.float64), json.loads(state))
+    return Checkpoint(
+        update, conductances, bias.astype(np.float64), json.loads(state), owed or None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,26 +130,33 @@ class SlotWriter:
     def __init__(self, group: h5py.Group, target: InPlaceFile) -> None:
         self._target = target
         self._head = Place(group["head"], target)
-        self._conductances = [
-            Place(group[f"conductances/{layer}"], target)
-            for layer in range(len(group["conductances"]))
-        ]
+        self._conductances, self._owed = (
+            [
+                Place(group[f"{name}/{layer}"], target)
+                for layer in range(len(group[name]) if name in group else 0)
+            ]
+            for name in ("conductances", "owed")
+        )
         self._bias_currents = Place(group["bias_currents"], target)
         self._state = Place(group["state"], target)
 
-    def write(self, serial: int, update: int, checked: tuple[list[Floats], Doubles, bytes]) -> None:
+    def write(self, serial: int, update: int, contents: Contents) -> None:
         """Replace what the slot holds.
 
         Args:
             serial: greater than that of every earlier checkpoint.
             update: number of updates done.
-            checked: what `checked` returned.
+            contents: what `checked` returned.
         """
-        conductances, bias_currents, state = checked
+        bias_currents, state = contents.bias_currents, contents.state
         self._head.write(EMPTY_HEAD)
         crc = _crc_of_head(serial, update, len(state))
-        for array, place in zip(conductances, self._conductances, strict=True):
-            crc = _write_rows(array, place, crc)
+        for arrays, places in (
+            (contents.conductances, self._conductances),
+            (contents.owed, self._owed),
+        ):
+            for array, place in zip(arrays, places, strict=True):
+                crc = _write_rows(array, place, crc)
         self._bias_currents.write(bias_currents)
         self._state.write(np.frombuffer(state, dtype=np.uint8))
         crc = zlib.crc32(state, zlib.crc32(bias_currents.data, crc))
@@ -142,26 +165,20 @@ class SlotWriter:
         self._head.write(np.array((serial, update, len(state), crc, 1), dtype=HEAD))
 
     def checked(
-        self, conductances: Sequence[Floats], bias_currents: Floats, state: dict[str, Any]
-    ) -> tuple[list[Floats], Doubles, bytes]:
+        self,
+        conductances: Sequence[Floats],
+        bias_currents: Floats,
+        state: dict[str, Any],
+        owed: Sequence[Floats] | None = None,
+    ) -> Contents:
         """Return what `write` stores, no conductance copied.
 
         Raises:
             BadInputError: for another shape, a type that the file would round, state that is not
                 JSON, or state larger than its place.
         """
-        arrays = [np.asanyarray(array) for array in conductances]
-        shapes = [array.shape for array in arrays]
-        if shapes != [place.shape for place in self._conductances]:
-            raise BadInputError(
-                "checkpoint: expected conductances of shapes "
-                f"{[place.shape for place in self._conductances]}, got {shapes}"
-            )
-        for array, place in zip(arrays, self._conductances, strict=True):
-            if not np.can_cast(array.dtype, place.dtype, "safe"):
-                raise BadInputError(
-                    f"checkpoint: expected conductances as {place.dtype}, got {array.dtype}"
-                )
+        arrays = _fitting(conductances, self._conductances, "conductances")
+        debts = _fitting(owed or (), self._owed, "what is owed")
         bias = np.ascontiguousarray(bias_currents, dtype="<f8")
         if bias.shape != self._bias_currents.shape:
             raise BadInputError(
@@ -176,7 +193,22 @@ class SlotWriter:
             raise BadInputError(
                 f"checkpoint state: expected at most {STATE_BYTES} bytes of JSON, got {len(text)}"
             )
-        return arrays, bias, text
+        return Contents(arrays, debts, bias, text)
+
+
+def _fitting(given: Sequence[Floats], places: Sequence[Place], what: str) -> list[Floats]:
+    """Return arrays that fit their places without being rounded, or raise BadInputError."""
+    arrays = [np.asanyarray(array) for array in given]
+    shapes = [array.shape for array in arrays]
+    if shapes != [place.shape for place in places]:
+        raise BadInputError(
+            f"checkpoint: expected {what} of shapes {[place.shape for place in places]}, "
+            f"got {shapes}"
+        )
+    for array, place in zip(arrays, places, strict=True):
+        if not np.can_cast(array.dtype, place.dtype, "safe"):
+            raise BadInputError(f"checkpoint: expected {what} as {place.dtype}, got {array.dtype}")
+    return arrays
 
 
 def _crc_of_head(serial: int, update: int, state_bytes: int) -> int:

@@ -238,13 +238,17 @@ def load(path: Path | None, overrides: Iterable[str] = ()) -> Config:
             raise ConfigError(f"{path}: not TOML: {error}") from error
     for override in overrides:
         key, equals, text = override.partition("=")
-        section, dot, name = key.strip().partition(".")
-        if not (equals and dot and section and name):
+        *sections, name = (part.strip() for part in key.split("."))
+        if not (equals and sections and all(sections) and name):
             raise ConfigError(f"--set {override}: expected section.key=value")
         value = _read(text)
-        table = tables.setdefault(section, {})
-        if not isinstance(table, dict):
-            raise ConfigError(f"--set {override}: {section} is not a section")
+        table = tables
+        for depth, section in enumerate(sections, start=1):
+            table = table.setdefault(section, {})
+            if not isinstance(table, dict):
+                raise ConfigError(
+                    f"--set {override}: {'.'.join(sections[:depth])} is not a section"
+                )
         table[name] = value
     return validated(tables, source)
 

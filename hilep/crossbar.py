@@ -216,8 +216,24 @@ class Crossbar(ABC):
             np.clip(g, network.g_min_siemens, network.g_max_siemens, out=g)
         return self.program(conductances, bias if network.bias == "current" else None)
 
+    def owed(self) -> list[Floats] | None:
+        """Return what updates asked for beyond `conductances`, siemens (n_pre, n_post) per layer.
+
+        A device whose writes resolve only so much owes smaller changes until they have added up;
+        see `hilep.owed`. None where updates leave nothing owed. Run files keep it.
+        """
+        return None
+
+    def owe(self, siemens: Sequence[ArrayLike]) -> None:
+        """Owe `siemens` more: what `owed` returned with the conductances just programmed.
+
+        Raises:
+            UnsupportedError: where updates leave nothing owed.
+        """
+        raise UnsupportedError(f"{type(self).__name__}: owes its cells nothing between updates")
+
     def state(self) -> dict[str, Any]:
-        """Return what a bit-identical resume needs besides conductances, as plain JSON values."""
+        """Return what a bit-identical resume needs besides arrays, as plain JSON values."""
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:  # noqa: B027

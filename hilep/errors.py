@@ -63,7 +63,7 @@ class NotSettledError(HilepError):
     """Relaxation did not reach the stated tolerance within the allowed number of sweeps."""
 
 
-class FloatingNodeError(HilepError):
+class FloatingNodeError(NotSettledError):
     """No conductance joins a node to anything that would decide its voltage."""
 
 

@@ -94,6 +94,7 @@ def prepare(config: Config, path: Path, overwrite: bool = False) -> Experiment:
                 }
             ),
             overwrite=overwrite,
+            owing=crossbar.owed() is not None,
         )
         unless_ready.pop_all()
     return Experiment(config, crossbar, dataset, trainer, run)
@@ -139,6 +140,8 @@ def resume(path: Path, config: Config | None = None) -> Experiment:
             if checkpoint.update == 0:
                 trainer.rehearse()
             trainer.restore(checkpoint.update, checkpoint.state)
+            if checkpoint.owed is not None:
+                crossbar.owe(checkpoint.owed)
         unless_ready.pop_all()
     return Experiment(run.config, crossbar, dataset, trainer, run)
 

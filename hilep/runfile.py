@@ -88,6 +88,7 @@ class RunFile:
         dtype: np.dtype[Any],
         provenance: dict[str, Any],
         overwrite: bool = False,
+        owing: bool = False,
     ) -> RunFile:
         """Create a run file at its final size and open it for writing.
 
@@ -98,6 +99,7 @@ class RunFile:
             dtype: type of the device's conductances.
             provenance: plain JSON values; see `hilep.provenance`.
             overwrite: whether a file that is there is replaced.
+            owing: whether checkpoints hold what cells are owed; see `Crossbar.owed`.
 
         Raises:
             RunFileError: for a file that is there, or its folder that is not.
@@ -109,7 +111,7 @@ class RunFile:
             if path.exists():
                 InPlaceFile(path).close()
             with new_hdf5(path) as file:
-                lay_out(file, config, network, np.dtype(dtype), provenance)
+                lay_out(file, config, network, np.dtype(dtype), provenance, owing)
         return cls._open(path)
 
     @classmethod
@@ -188,6 +190,7 @@ class RunFile:
         conductances: Sequence[Floats],
         bias_currents: Floats,
         state: dict[str, Any],
+        owed: Sequence[Floats] | None = None,
     ) -> None:
         """Write a checkpoint over the older of the two, and force it to disk.
 
@@ -196,14 +199,14 @@ class RunFile:
             conductances: siemens, one (n_pre, n_post) per layer, in any memory order.
             bias_currents: amperes (n_free,).
             state: plain JSON values, up to 64 KiB of text.
+            owed: as `conductances`, in a file created with `owing`.
 
         Raises:
-            BadInputError: for another shape, a type that the file would round, or state that is
-                not JSON or too large.
+            BadInputError: for a wrong shape, a type that the file would round, or other state.
             StorageError: where it cannot be written; the newer checkpoint is kept.
         """
         slot = (self._slot + 1) % SLOTS
-        checked = self._slots[slot].checked(conductances, bias_currents, state)
+        checked = self._slots[slot].checked(conductances, bias_currents, state, owed)
         with self._writing():
             self._slots[slot].write(self._serial + 1, update, checked)
             self._target.force()

@@ -37,6 +37,7 @@ def lay_out(
     network: Network,
     dtype: np.dtype[Any],
     provenance: dict[str, Any],
+    owing: bool = False,
 ) -> None:
     """Write every dataset and attribute of a new run file.
 
@@ -80,16 +81,15 @@ def lay_out(
             group, "head", (), HEAD, EMPTY_HEAD,
             description="the valid slot with the greater serial is the newest",
         )  # fmt: skip
-        for layer, shape in enumerate(network.shapes):
-            _whole(
-                group,
-                f"conductances/{layer}",
-                shape,
-                dtype.newbyteorder("<"),
-                np.nan,
-                unit="S",
-                axes="n_pre, n_post",
-            )
+        arrays = {"conductances": dtype.newbyteorder("<")}
+        if owing:
+            arrays["owed"] = np.dtype("<f8")
+        for name, stored in arrays.items():
+            for layer, shape in enumerate(network.shapes):
+                _whole(
+                    group, f"{name}/{layer}", shape, stored, np.nan,
+                    unit="S", axes="n_pre, n_post",
+                )  # fmt: skip
         _whole(
             group,
             "bias_currents",

@@ -27,7 +27,7 @@ class SimulatedOptions(ReadingOptions):
     @model_validator(mode="after")
     def _ohmic(self) -> SimulatedOptions:
         if self.cells is not None and self.cells.nonlinearity_v is not None:
-            raise ValueError('cells.nonlinearity_v needs backend = "circuit"')
+            raise ValueError('device.cells.nonlinearity_v: needs device.backend = "circuit"')
         return self
 
 

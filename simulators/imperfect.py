@@ -9,11 +9,12 @@ from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hilep.arrays import Doubles, Floats
-from hilep.errors import BadInputError
+from hilep.errors import BadInputError, UnsupportedError
 from hilep.network import Network
+from hilep.owed import Due, Owed
 from hilep.reading import ProgramReport
 from hilep.simulators.cells.array import CellArray
 
@@ -33,6 +34,8 @@ class ImperfectCells:
         programming: see `Programming`; the conductances that a run begins with are written.
         read_s: seconds that one read of all nodes takes.
         update_s: seconds that programming takes.
+        deadband_siemens: changes up to this are owed, and so are errors of writes; None for
+            neither. See `hilep.owed`.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class ImperfectCells:
         programming: Programming = "write",
         read_s: float = 0.0,
         update_s: float = 0.0,
+        deadband_siemens: float | None = None,
     ) -> None:
         self.network = network
         self.cells = cells
@@ -49,6 +53,10 @@ class ImperfectCells:
         self.read_s = read_s
         self.update_s = update_s
         self._asked: list[Doubles] = cells.achieved()
+        self._owed: Owed | None = None
+        if deadband_siemens is not None:
+            low, high = network.g_min_siemens, network.g_max_siemens
+            self._owed = Owed(network.shapes, low, high, deadband_siemens)
 
     @staticmethod
     def open(network: Network) -> Network:
@@ -60,7 +68,7 @@ class ImperfectCells:
         """Whether conductances change by themselves."""
         return self.cells.cell.ageing is not None or self.cells.cell.flicker is not None
 
-    def siemens(self) -> list[Doubles]:
+    def siemens(self) -> list[Floats]:
         """Return what the cells conduct now, one (n_pre, n_post) per layer."""
         return [self.cells.siemens(layer) for layer in range(len(self.network.shapes))]
 
@@ -72,7 +80,12 @@ class ImperfectCells:
     def write(self, targets: Sequence[Floats]) -> ProgramReport:
         """Write every cell, closed loop."""
         self._asked = [np.array(g, dtype=np.float64) for g in targets]
-        return self._written(self._asked, None)
+        report = self._written(self._asked, None)
+        if self._owed is not None:
+            self._owed.forget()
+            every = Due(self._asked, [np.ones(g.shape, np.bool_) for g in self._asked])
+            self._owed.record(every, self.achieved(), report.failed)
+        return report
 
     def _written(
         self, targets: Sequence[Doubles], where: list[NDArray[np.bool_]] | None
@@ -88,13 +101,19 @@ class ImperfectCells:
     def change(self, changes: Sequence[Doubles]) -> ProgramReport:
         """Add `changes` to what was achieved, clipped to the window; written or pulsed.
 
-        A cell that is to stay as it is, is left alone.
+        A cell that is to stay as it is, is left alone. With a deadband, so is one that is owed no
+        more than that.
 
         Args:
             changes: siemens, one (n_pre, n_post) per layer.
         """
         low, high = self.network.g_min_siemens, self.network.g_max_siemens
         present = self.achieved()
+        if self._owed is not None:
+            due = self._owed.ask(present, changes)
+            report = self._written(due.targets, due.where)
+            self._owed.record(due, self.achieved(), report.failed)
+            return report
         targets = [np.clip(g + dg, low, high) for g, dg in zip(present, changes, strict=True)]
         if self.programming == "write":
             asked = [target != g for g, target in zip(present, targets, strict=True)]
@@ -107,6 +126,20 @@ class ImperfectCells:
             programmed += int(np.count_nonzero(counts))
             pulses += int(np.abs(counts).sum())
         return ProgramReport(programmed, pulses=pulses)
+
+    def owed(self) -> list[Floats] | None:
+        """Return what cells are owed, siemens (n_pre, n_post) per layer; None without deadband."""
+        return None if self._owed is None else list(self._owed.siemens)
+
+    def owe(self, siemens: Sequence[ArrayLike]) -> None:
+        """Owe `siemens` more.
+
+        Raises:
+            UnsupportedError: without a deadband.
+        """
+        if self._owed is None:
+            raise UnsupportedError("device.cells.deadband_siemens: not given, so nothing is owed")
+        self._owed.owe([np.asarray(part) for part in siemens])
 
     def read(self, samples: int) -> None:
         """Let the time of `samples` reads pass."""
@@ -129,6 +162,8 @@ class ImperfectCells:
             if _crc(self._asked) != state["achieved_crc"]:
                 raise BadInputError("cells: the state belongs to other conductances")
             self.cells.take(self._asked)
+            if self._owed is not None:
+                self._owed.forget()
         self.cells.restore(state)
 
     def snapshot(self) -> dict[str, Any]:
@@ -137,6 +172,7 @@ class ImperfectCells:
             "programming": self.programming,
             "read_s": self.read_s,
             "update_s": self.update_s,
+            "deadband_siemens": None if self._owed is None else self._owed.deadband_siemens,
             "cell": repr(self.cells.cell),
         }
 

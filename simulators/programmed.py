@@ -93,6 +93,17 @@ class ProgrammedCrossbar(Crossbar):
             self.solver.add(pending, clip=True, next_inputs=following)
         return ProgramReport(sum(pre * post for pre, post in self.network.shapes))
 
+    def owed(self) -> list[Floats] | None:
+        """See `Crossbar.owed`; None without a deadband."""
+        return None if self.cells is None else self.cells.owed()
+
+    def owe(self, siemens: Sequence[ArrayLike]) -> None:
+        """See `Crossbar.owe`."""
+        if self.cells is None:
+            super().owe(siemens)
+        else:
+            self.cells.owe(siemens)
+
     def state(self) -> dict[str, Any]:
         """Return the state of cells that are not ideal."""
         return {} if self.cells is None else {"cells": self.cells.state()}
@@ -111,6 +122,7 @@ class ProgrammedCrossbar(Crossbar):
                 change += layer.dense()
             if block.bias_currents is not None:
                 self.solver.bias_currents += block.bias_currents
+        require_finite(changes, self.solver.bias_currents)
         report = cells.change(changes)
         self.solver.load(cells.siemens())
         self.forget()
@@ -128,3 +140,15 @@ class ProgrammedCrossbar(Crossbar):
             for row in inputs:
                 within_limit(row, limit, "clamp", "V")
         return inputs
+
+
+def require_finite(conductances: Iterable[Floats], bias_currents: Floats) -> None:
+    """Refuse to go on from an update that left the range of float64.
+
+    Raises:
+        LimitError: naming the layer.
+    """
+    held = {f"conductances of layer {k}": g for k, g in enumerate(conductances)}
+    for what, values in {**held, "bias currents": bias_currents}.items():
+        if not np.isfinite(values).all():
+            raise LimitError(f"update: {what} are no longer finite numbers")

@@ -71,6 +71,7 @@ class ReadingOptions(Section):
             options.programming,
             options.read_s,
             options.update_s,
+            options.deadband_siemens,
         )
 
     @property

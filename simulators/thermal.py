@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilep.arrays import Doubles
+from hilep.errors import BadInputError, NotSettledError
 from hilep.network import Network
 from hilep.simulators.cells.thermal import ThermalNoise
+from hilep.simulators.circuit.graph import node_names
 from hilep.simulators.circuit.ports import PortNetwork
 from hilep.simulators.circuit.rectifiers import IdealDiode, Rectifier
 from hilep.simulators.noise import Disturbance
@@ -36,6 +38,9 @@ def disturbance(
         rectifier: at every hidden node that has a polarity.
         volts: the operating points (batch, n_free).
         pull: of the nudge, whose spring or clamp takes part.
+
+    Raises:
+        NotSettledError: when drawn from, where a node, or nodes that are joined, float.
     """
     points = [
         (siemens[np.ix_(~held, ~held)], np.flatnonzero(~held))
@@ -45,7 +50,16 @@ def disturbance(
     def drawn(count: int, generator: np.random.Generator) -> Doubles:
         out = np.zeros((count, *volts.shape))
         for image, (siemens, floating) in enumerate(points):
-            out[:, image, floating] = noise.draw(siemens, count, generator)
+            lone = floating[np.diagonal(siemens) <= 0]
+            if lone.size:
+                raise NotSettledError(
+                    f"thermal noise: no conductance joins {node_names(network)[lone[0]]} to "
+                    f"anything (image {image}); nothing bounds its noise"
+                )
+            try:
+                out[:, image, floating] = noise.draw(siemens, count, generator)
+            except BadInputError as error:
+                raise NotSettledError(f"{error} (image {image})") from error
         return out
 
     return drawn

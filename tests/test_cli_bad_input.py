@@ -28,7 +28,10 @@ WRONG = [
     # Keys
     (sets(foo__x="1"), "foo"),
     (sets(training__foo="1"), "training.foo: unknown key"),
-    ({"training.updates.foo": "1"}, "training.updates.foo: unknown key"),
+    ({"training.updates.foo": "1"}, "training.updates"),
+    ({"device.cells.foo": "1"}, "device.cells.foo: unknown key"),
+    ({"device.cells.levels": "1"}, "device.cells.levels: input should be greater than"),
+    ({"device.cells..levels": "4"}, "expected section.key=value"),
     ({"training.log-every": "1"}, "training.log-every: unknown key"),
     (sets(device__foo="1"), "device.foo: unknown key"),
     # Types

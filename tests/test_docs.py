@@ -99,7 +99,7 @@ def test_the_index_names_every_page() -> None:
 @pytest.mark.parametrize("block", [b for b in BLOCKS if is_configuration(b)], ids=str)
 def test_a_configuration_on_a_page_validates(block: Block) -> None:
     config = validated(tomllib.loads(block.text), str(block))
-    if config.device.backend in {"simulated"}:
+    if config.device.backend in {"simulated", "circuit"}:
         backends.backend(config.device.backend).options.model_validate(config.device.options)
 
 
@@ -142,3 +142,13 @@ def test_the_readmes_example_runs(
     assert len(said) == len(list(tmp_path.glob("*.h5"))) == 2
     # Ten classes: chance is 0.1, and a standard error of 360 images is below 0.03.
     assert min(said) > 0.5
+
+
+@pytest.mark.parametrize(
+    "block",
+    [b for b in blocks(ROOT / "docs" / "circuit.md") if b.language == "python"],
+    ids=str,
+)
+def test_the_example_of_a_circuit_runs(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(block.text, str(block), "exec"), {"__name__": "example"})
+    assert float(capsys.readouterr().out.split()[0]) > 0

@@ -14,14 +14,30 @@ from hilep.cli import application, run
 from hilep.config import Config
 from hilep.data import NAMES
 from hilep.simulators.backend import SimulatedOptions
+from hilep.simulators.cells.options import CellOptions
+from hilep.simulators.circuit.options import CircuitOptions, JunctionOptions, PrecisionOptions
 
 DOCS = Path(__file__).parent.parent / "docs"
 SIMULATED = 'Keys of `backend = "simulated"`'
 MODELS = {
     **{f"`[{name}]`": field.annotation for name, field in Config.model_fields.items()},
     SIMULATED: SimulatedOptions,
+    'Keys of `backend = "circuit"`': CircuitOptions,
+    "`[device.junction]`": JunctionOptions,
+    "`[device.precision]`": PrecisionOptions,
+    "`[device.cells]`": CellOptions,
 }
-UNITS = {"_v": "V", "_a": "A", "_siemens": "S", "_seconds": "s"}
+UNITS = {
+    "_v": "V",
+    "_a": "A",
+    "_siemens": "S",
+    "_ohm": "ohm",
+    "_farads": "F",
+    "_seconds": "s",
+    "_s": "s",
+    "_hz": "Hz",
+    "_k": "K",
+}
 UNSET = object()
 
 
@@ -92,7 +108,7 @@ def test_the_page_says_which_numbers_are_allowed():
             for name, sign in (("exclusiveMinimum", ">"), ("minimum", ">=")):
                 for bound in {kind[name] for kind in kinds if name in kind}:
                     upper = re.search(r"whole, (\d+) to", allowed)
-                    said = upper[1] if upper else re.search(rf"(?<!\S){sign} (\d+)", allowed)[1]
+                    said = upper[1] if upper else re.search(rf"(?<!\S){sign} (-?\d+)", allowed)[1]
                     assert float(said) == bound, key
                     checked += 1
     assert checked > 25

@@ -1,4 +1,8 @@
-"""The commands, from the entry-point group `hilep.commands`: a lab's own among them."""
+"""The commands, from the entry-point group `hilep.commands`: a lab's own among them.
+
+An entry point called `bench.serve` is the command `hilep bench serve`: commands of one group may
+come from different packages.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ import typer
 from hilep.errors import BadInputError
 
 GROUP = "hilep.commands"
+GROUP_HELP = {"bench": "Check, serve or switch off the instruments of a bench file."}
 
 # Typer carries a click of its own or uses an installed one; either way this is its root error.
 _CommandLineError: Any = next(
@@ -50,8 +55,13 @@ def _installed() -> list[EntryPoint]:
 def _needed(arguments: list[str]) -> list[EntryPoint]:
     """Return the command that is called for, or every one where help may list them."""
     entries = _installed()
-    called = [entry for entry in entries if arguments[:1] == [entry.name]]
-    return called or entries
+    one = [entry for entry in entries if entry.name.split(".") == arguments[: _depth(entry)]]
+    group = [entry for entry in entries if arguments[:1] == entry.name.split(".")[:1]]
+    return one or group or entries
+
+
+def _depth(entry: EntryPoint) -> int:
+    return entry.name.count(".") + 1
 
 
 def application(entries: Iterable[EntryPoint] | None = None) -> typer.Typer:
@@ -75,16 +85,24 @@ def application(entries: Iterable[EntryPoint] | None = None) -> typer.Typer:
     ) -> None:
         pass
 
+    groups: dict[str, typer.Typer] = {}
     for entry in _installed() if entries is None else entries:
         try:
             command = entry.load()
         except Exception as error:  # one broken plug-in must not take the others with it
             print(f"hilep: command {entry.name!r} cannot be loaded: {error}", file=sys.stderr)
             continue
+        group, _, name = entry.name.rpartition(".")
+        owner = app
+        if group:
+            if group not in groups:
+                groups[group] = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+                app.add_typer(groups[group], name=group, help=GROUP_HELP.get(group))
+            owner = groups[group]
         if isinstance(command, typer.Typer):
-            app.add_typer(command, name=entry.name)
+            owner.add_typer(command, name=name)
         else:
-            app.command(entry.name)(command)
+            owner.command(name)(command)
     return app
 
 

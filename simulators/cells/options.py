@@ -62,6 +62,8 @@ class CellOptions(Section):
         write_noise_siemens, write_noise_relative: error of each write, fresh; see `WriteNoise`.
         device_spread_relative: error that a cell repeats in all of its writes; see `WriteGain`.
         write_tolerance_siemens: how far a write may miss before it has failed; see `Cell`.
+        deadband_siemens: smaller changes are owed until they have added up, and so is what a write
+            misses its target by; see `hilep.owed`. Unless given, a change is written at once.
         programming: how a backend applies an update: "write" (closed loop) or "pulses" (open loop).
         pulses: across the window; see `PulseResponse` for these and the next six.
         pulse_nonlinearity_up, pulse_nonlinearity_down, pulse_asymmetry: shape of the response.
@@ -87,6 +89,7 @@ class CellOptions(Section):
     write_noise_relative: NotNegative = 0.0
     device_spread_relative: NotNegative = 0.0
     write_tolerance_siemens: NotNegative | None = None
+    deadband_siemens: NotNegative | None = None
     programming: Literal["write", "pulses"] = "write"
     pulses: Positive | None = None
     pulse_nonlinearity_up: Bend = 0.0
@@ -119,6 +122,11 @@ class CellOptions(Section):
     def _consistent(self) -> CellOptions:
         if self.programming == "pulses" and self.pulses is None:
             raise ValueError('programming = "pulses" needs pulses, the number across the window')
+        if self.programming == "pulses" and self.deadband_siemens is not None:
+            raise ValueError(
+                'deadband_siemens needs programming = "write": what open-loop pulses achieve is '
+                "not known, nor what is owed"
+            )
         for key, needed in _NEEDS.items():
             if getattr(self, key) and getattr(self, needed) is None:
                 raise ValueError(f"{key} is given without {needed}")

@@ -75,7 +75,10 @@ class CircuitCrossbar(SolvedCrossbar):
     def settled(self, drive: Drive, pull: Pull | None, start: Doubles | None) -> Doubles:
         """Return the volts (batch, n_free) at equilibrium."""
         pull = Pull.none(drive.batch, self.network.outputs) if pull is None else pull
-        return self.solver.equilibrium(drive, pull, start)
+        volts = self.solver.equilibrium(drive, pull, start)
+        if drive.batch:
+            self._now = volts[-1:].copy()
+        return volts
 
     def response(self, times: ArrayLike) -> Doubles:
         """Return how the free nodes move from where the last read found them.

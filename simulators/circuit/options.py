@@ -42,6 +42,15 @@ class PrecisionOptions(Section):
     offset_v: Finite = 0.0
     bias_v: Finite = 0.0
 
+    @model_validator(mode="after")
+    def _rectifies(self) -> PrecisionOptions:
+        if self.off_siemens * self.on_ohm >= 1:
+            raise ValueError(
+                "device.precision.off_siemens: expected siemens below 1/on_ohm, got "
+                f"{self.off_siemens}"
+            )
+        return self
+
 
 class CircuitOptions(ReadingOptions):
     """Keys of `[device]` for `backend = "circuit"`, besides those of `ReadingOptions`.
@@ -69,7 +78,13 @@ class CircuitOptions(ReadingOptions):
     def _of_one_kind(self) -> CircuitOptions:
         for kind in ("junction", "precision"):
             if getattr(self, kind) is not None and self.nonlinearity != kind:
-                raise ValueError(f'{kind} is given, but nonlinearity is "{self.nonlinearity}"')
+                raise ValueError(
+                    f'device.{kind}: given, but device.nonlinearity is "{self.nonlinearity}"'
+                )
+        if self.cells is not None and self.cells.law is not None and self.thermal is not None:
+            raise ValueError(
+                "device.cells.bandwidth_hz: no thermal noise is known for cells with nonlinearity_v"
+            )
         return self
 
     def rectifier(self) -> Rectifier:

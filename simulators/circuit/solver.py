@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from hilep.arrays import Doubles, Floats
 from hilep.network import Network
 from hilep.reading import Update
+from hilep.simulators.circuit.certainty import certain, check_certain
 from hilep.simulators.circuit.equilibrium import Held, settle
 from hilep.simulators.circuit.graph import CellLaw, circuit_graph, node_names
 from hilep.simulators.circuit.nodal import NodalSolution, solve
@@ -17,6 +18,7 @@ from hilep.simulators.circuit.rectifiers import IdealDiode, Rectifier
 from hilep.simulators.circuit.reduction import Reduction, port_network
 from hilep.simulators.circuit.response import response
 from hilep.simulators.circuit.wiring import Wiring
+from hilep.simulators.programmed import require_finite
 from hilep.simulators.pull import Drive, Pull
 
 
@@ -46,12 +48,13 @@ class CircuitSolver:
         self.wiring = wiring
         self.rectifier: Rectifier = rectifier
         self.cell_law = cell_law
-        kind = {IdealDiode: "ideal diodes"}.get(type(rectifier), "")
-        self.name = f"nodal analysis, {kind or type(rectifier).__name__}"
+        ideal = isinstance(rectifier, IdealDiode)
+        self.name = f"nodal analysis, {'ideal diodes' if ideal else type(rectifier).__name__}"
         self.conductances: list[Floats] = [np.zeros(shape) for shape in network.shapes]
         self.bias_currents: Doubles = np.zeros(network.free_nodes)
         self._names = node_names(network)
         self._reduced: Reduction | None = None
+        self._decided: bool | None = None
         self._points: Sequence[NodalSolution | None] = []
 
     def load(self, conductances: list[Floats]) -> None:
@@ -62,6 +65,7 @@ class CircuitSolver:
 
     def _changed(self) -> None:
         self._reduced = None
+        self._decided = None
         self._points = []
 
     @property
@@ -91,7 +95,11 @@ class CircuitSolver:
         return np.asarray(total / self.reduced.ports.weight[self.network.output_slice])
 
     def add(self, update: Update, clip: bool, next_inputs: Floats | None) -> None:
-        """Add an update, and clip it to the window where asked."""
+        """Add an update, and clip it to the window where asked.
+
+        Raises:
+            LimitError: where conductances or bias currents leave the range of float64.
+        """
         network = self.network
         for g, layer in zip(self.conductances, update.layers, strict=True):
             g += layer.dense()
@@ -100,6 +108,7 @@ class CircuitSolver:
         if update.bias_currents is not None:
             self.bias_currents += update.bias_currents
         self._changed()
+        require_finite(self.conductances, self.bias_currents)
 
     def equilibrium(self, drive: Drive, pull: Pull, start: Doubles | None) -> Doubles:
         """Return the volts of the free nodes at rest (batch, n_free).
@@ -113,7 +122,7 @@ class CircuitSolver:
             NotSettledError, FloatingNodeError, LimitError: naming the node.
         """
         if self.cell_law is not None:
-            # From the free phase of the same images, so that the last digits depend on nothing else.
+            # From the free phase of the same images: then the last digits depend on nothing else.
             before = self._points if start is not None else [None] * drive.batch
             points = [
                 self._operating_point(drive, pull, image, point)
@@ -123,8 +132,9 @@ class CircuitSolver:
                 self._points = points
             return np.stack([point.free_volts for point in points])
         amps, siemens, held = self._external(drive, pull)
-        return settle(
-            self.reduced.ports,
+        ports = self.reduced.ports
+        volts = settle(
+            ports,
             self.network.polarity,
             self.rectifier,
             amps,
@@ -133,6 +143,13 @@ class CircuitSolver:
             start=start,
             names=self._names,
         )
+        if self._certain and not (siemens is not None and (siemens < 0).any()):
+            return volts
+        besides = np.zeros(self.network.free_nodes) if siemens is None else siemens
+        check_certain(
+            self.network, ports, self.rectifier, volts, besides, held is not None, self._names
+        )
+        return volts
 
     def after(self, drive: Drive, pull: Pull, start: Doubles, times: Doubles) -> Doubles:
         """Return the volts (times, batch, n_free) at `times` seconds after they were `start`.
@@ -155,6 +172,13 @@ class CircuitSolver:
             siemens=siemens,
             held=held,
         )
+
+    @property
+    def _certain(self) -> bool:
+        """Whether all voltages are certain even where no rectifier or clamp holds any node."""
+        if self._decided is None:
+            self._decided = certain(self.reduced.ports)
+        return self._decided
 
     def _external(self, drive: Drive, pull: Pull) -> tuple[Doubles, Doubles | None, Held | None]:
         """Return inflow (batch, n_free), springs (n_free,) and clamped outputs, or None of them."""
