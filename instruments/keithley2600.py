@@ -129,7 +129,7 @@ class Keithley2600(SourceMeter):
     def off_messages(self) -> Sequence[str]:
         """Abort a script, every output off, high impedance, off."""
         off = "smua.source.output = 0 if smub then smub.source.output = 0 end"
-        mode = "smua.source.offmode = 1 if smub then smub.source.offmode = 1 end"
+        mode = "smua.source.offmode = 2 if smub then smub.source.offmode = 2 end"
         return ("abort", off, mode, off)
 
     def read_outputs(self) -> dict[str, bool]:
@@ -160,7 +160,7 @@ class Keithley2600(SourceMeter):
         ):
             self.command(line)
         for name in self.channels:
-            self.command(f"smu{name}.source.offmode = 1")
+            self.command(f"smu{name}.source.offmode = 2")
 
     def setup_messages(self, channel: str, setup: Setup) -> Sequence[str]:
         """Return source function and range, the limit, how to measure, and level 0."""
@@ -178,7 +178,7 @@ class Keithley2600(SourceMeter):
             f"{smu}.measure.nplc = {number(setup.nplc)}",
             f"{smu}.measure.filter.enable = 0",
             f"{smu}.measure.autozero = 2",
-            f"{smu}.source.offmode = 1",
+            f"{smu}.source.offmode = 2",
         )
 
     def limit_query(self, channel: str, setup: Setup) -> str:

@@ -1,4 +1,4 @@
-"""The conformance suite against circuits: ideal ones, which it knows, and others by their own law."""
+"""The conformance suite against circuits: ideal ones, which it knows, and others by their law."""
 
 from __future__ import annotations
 

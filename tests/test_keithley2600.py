@@ -25,7 +25,7 @@ START_2600 = [
     *sent(
         "abort",
         TSP_OFF,
-        "smua.source.offmode = 1 if smub then smub.source.offmode = 1 end",
+        "smua.source.offmode = 2 if smub then smub.source.offmode = 2 end",
         TSP_OFF,
     ),
     ("print(smua.source.output, smub and smub.source.output)", "0.00000e+00\t0.00000e+00"),
@@ -38,8 +38,8 @@ START_2600 = [
         "format.asciiprecision = 16",
         "localnode.linefreq = 50",
         *_SCRIPT.splitlines(),
-        "smua.source.offmode = 1",
-        "smub.source.offmode = 1",
+        "smua.source.offmode = 2",
+        "smub.source.offmode = 2",
     ),
     TSP_ERROR,
 ]
@@ -60,7 +60,7 @@ def current_2600(smu: str, *, output_b: int = 0) -> list[Pair]:
             f"{smu}.measure.nplc = 1.000000000e+00",
             f"{smu}.measure.filter.enable = 0",
             f"{smu}.measure.autozero = 2",
-            f"{smu}.source.offmode = 1",
+            f"{smu}.source.offmode = 2",
         ),
         TSP_ERROR,
         (f"print({smu}.source.limitv)", "5.000000000000000e-01"),
@@ -129,7 +129,7 @@ def test_with_one_channel_has_one() -> None:
     start = [
         (m, a.replace("2602B", "2601B") if a else a)
         for m, a in START_2600
-        if m != "smub.source.offmode = 1"
+        if m != "smub.source.offmode = 2"
     ]
     start = [(m, "0.00000e+00\tnil" if m and "smub and" in m else a) for m, a in start]
     with expected_protocol(Keithley2600, start) as smu:
@@ -153,7 +153,7 @@ def test_a_pulse_is_one_call() -> None:
             "smua.measure.nplc = 1.000000000e+00",
             "smua.measure.filter.enable = 0",
             "smua.measure.autozero = 2",
-            "smua.source.offmode = 1",
+            "smua.source.offmode = 2",
         ),
         TSP_ERROR,
         ("print(smua.source.limiti)", "1e-04"),

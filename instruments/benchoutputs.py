@@ -1,0 +1,159 @@
+"""What the outputs of a bench are at: off, on, clamped, nudged, or at rest for programming."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from hilep.arrays import Doubles
+from hilep.instruments.benchsession import BenchSession
+from hilep.instruments.cells import Cells
+from hilep.instruments.errors import StateUnknownError
+from hilep.instruments.stations import Station
+from hilep.reading import ProgramReport
+
+
+class BenchOutputs:
+    """Switches on when it is first needed, and brings back what programming had to stop.
+
+    Every verb is for the holder of the session's turn.
+
+    Args:
+        session: the bench's connections.
+
+    Attributes:
+        cells: what each cell should be and is.
+        on: whether clamps, nudges and supplies are configured and on.
+        volts: what the inputs are clamped at (n_in,), or None.
+        snapshot: every setting as read back when the outputs last went on.
+    """
+
+    def __init__(self, session: BenchSession) -> None:
+        program = session.file.sections.roles.program
+        self.session = session
+        self.cells = Cells(session.network, program.tolerance, program.deadband_siemens)
+        self.on = False
+        self.volts: Doubles | None = None
+        self.snapshot: dict[str, Any] = {}
+        self._amps = np.zeros(session.network.outputs)
+        self._settle_s = session.file.sections.settle.seconds
+        self._settled = math.nan
+        self._rested = False
+        self._lost = False
+        self._times_off = 0
+
+    @contextmanager
+    def steady(self) -> Iterator[None]:
+        """Refuse what happens inside if the outputs were switched off meanwhile, by any thread.
+
+        Raises:
+            StateUnknownError: they were; nothing is clamped any more.
+        """
+        before = self._times_off
+        yield
+        if self._times_off != before:
+            self.on, self.volts = False, None
+            raise StateUnknownError("the outputs were switched off by safe() meanwhile")
+
+    def clamp(self, station: Station, volts: Doubles) -> None:
+        """Release the nudge and hold the inputs at `volts`: one write where both share one."""
+        with self.steady():
+            self._power(station)
+            self._wake(station)
+            station.sources.send({**station.nudge.zeros(), **station.clamp.levels(volts)})
+            station.nudge.open()
+            self._amps = np.zeros_like(self._amps)
+            self.volts = volts
+
+    def nudge(self, station: Station, amps: Doubles) -> Doubles:
+        """Inject `amps`; return the amperes achieved."""
+        with self.steady():
+            self._power(station)
+            self._restore(station)
+            achieved = station.nudge.inject(amps)
+            self._amps = amps
+            return achieved
+
+    def release(self, station: Station) -> None:
+        """Let go of the outputs."""
+        self._amps = np.zeros_like(self._amps)
+        station.nudge.release()
+
+    def settle(self, station: Station) -> None:
+        """Be ready for a read: everything is on, and the network has had its time."""
+        self._power(station)
+        self._restore(station)
+        moved = station.sources.moved
+        if moved != self._settled:
+            # What a twin's clock has passed meanwhile is not on ours.
+            gone = 0.0 if self.session.virtual else time.monotonic() - moved
+            if gone < self._settle_s:
+                self.session.sleep(self._settle_s - gone)
+            self._settled = moved
+
+    def write(self, station: Station) -> ProgramReport:
+        """Write the cells that are due."""
+        programmer = station.programmer
+        if self._lost and programmer.volatile:
+            self.cells.doubt()
+        self._lost = False
+        cells, siemens = self.cells.due()
+        if not len(cells):
+            return ProgramReport(0)
+        self.session.require_supervisor()
+        if self.on and programmer.rest != "driven":
+            self._rest(station, programmer.rest == "off")
+        self.cells.doubt(cells)
+        report = programmer.program(cells, siemens, self.cells.tolerance)
+        self.cells.record(cells, report)
+        station.sources.moved = time.monotonic()
+        failed = tuple((int(k), int(i), int(j)) for k, i, j in cells[report.failed])
+        return ProgramReport(len(cells), failed, int(report.pulses))
+
+    def forget(self) -> None:
+        """Take note that everything is being switched off."""
+        self._times_off += 1
+        self.on = self._rested = False
+        self._lost = True
+        self.volts = None
+        self._amps = np.zeros_like(self._amps)
+
+    def _power(self, station: Station) -> None:
+        self.session.require_supervisor()
+        if self.on:
+            return
+        if self._lost and self.cells.wanted:
+            self.write(station)
+        station.energise()
+        self.on = True
+        self.snapshot = {"taken_s": time.time(), **self.session.snapshots()}
+
+    def _rest(self, station: Station, off: bool) -> None:
+        """Release the nudge and take the clamps to 0 V, before cells are programmed."""
+        self._rested = True
+        sources = station.sources
+        sources.send({**station.nudge.zeros(), **station.clamp.zeros()})
+        if off:
+            sources.switch_off([*station.nudge.lines, *station.clamp.lines, *station.clamp.bias])
+
+    def _wake(self, station: Station) -> None:
+        """Switch what rested on again, at 0."""
+        if self._rested:
+            lines = [*station.clamp.lines, *station.clamp.bias, *station.nudge.lines]
+            station.sources.switch_on(lines)
+            self._rested = False
+
+    def _restore(self, station: Station) -> None:
+        if self._rested:
+            self._wake(station)
+            if self.volts is not None:
+                station.sources.send(station.clamp.levels(self.volts))
+            if self._amps.any():
+                station.nudge.inject(self._amps)
+            else:
+                station.nudge.open()

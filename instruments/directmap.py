@@ -1,0 +1,142 @@
+"""The calibrated map between the voltage that sets a cell and the cell's conductance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from hilep.arrays import Doubles, checked
+from hilep.errors import BadInputError
+from hilep.instruments.errors import RangeLimitError
+
+
+class ConductanceMap:
+    """A monotone curve through calibrated points, and its inverse to the last digits.
+
+    Between points it is a piecewise cubic that keeps monotone what is monotone (PCHIP; Fritsch and
+    Butland, "A method for constructing local monotone piecewise cubic interpolants", 1984), so
+    that every conductance has one voltage. Beyond its points it knows nothing and refuses.
+
+    Args:
+        volts: rising (points,).
+        siemens: at those, rising or falling throughout (points,).
+
+    Raises:
+        BadInputError: fewer than two points, or points that are not so.
+    """
+
+    def __init__(self, volts: ArrayLike, siemens: ArrayLike) -> None:
+        from scipy.interpolate import PchipInterpolator
+
+        self.volts: Doubles = checked(volts, (None,), "map: volts").astype(np.float64)
+        points = checked(siemens, self.volts.shape, "map: siemens").astype(np.float64)
+        steps = np.diff(points)
+        if self.volts.size < 2 or not (np.diff(self.volts) > 0).all():
+            raise BadInputError("map: volts: expected at least two rising values")
+        if not ((steps > 0).all() or (steps < 0).all()):
+            raise BadInputError("map: siemens: expected values that rise or fall throughout")
+        self.siemens: Doubles = points
+        self._rising = bool(steps[0] > 0)
+        self._curve: Any = PchipInterpolator(self.volts, points)
+        self._slope: Any = self._curve.derivative()
+
+    @property
+    def window(self) -> tuple[float, float]:
+        """The least and the largest conductance that it knows."""
+        return float(self.siemens.min()), float(self.siemens.max())
+
+    def siemens_at(self, volts: ArrayLike) -> Doubles:
+        """Return the conductances at `volts` (...).
+
+        Raises:
+            RangeLimitError: beyond the calibrated voltages.
+        """
+        asked = np.asarray(volts, np.float64)
+        self._within(asked, float(self.volts[0]), float(self.volts[-1]), "V")
+        return np.asarray(self._curve(np.clip(asked, self.volts[0], self.volts[-1])))
+
+    def volts_at(self, siemens: ArrayLike) -> Doubles:
+        """Return the voltages at which cells have `siemens` (...).
+
+        Raises:
+            RangeLimitError: beyond the calibrated conductances.
+        """
+        asked = np.asarray(siemens, np.float64)
+        self._within(asked, *self.window, "S")
+        rising = self.siemens if self._rising else -self.siemens
+        wanted = asked if self._rising else -asked
+        place = np.clip(np.searchsorted(rising, wanted, side="right") - 1, 0, rising.size - 2)
+        low, high = self.volts[place], self.volts[place + 1]
+        # Halving finds the one crossing of a monotone piece, whatever its slope at the ends.
+        for _ in range(64):
+            middle = 0.5 * (low + high)
+            found = np.asarray(self._curve(middle))
+            below = (found if self._rising else -found) < wanted
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        ends = np.stack([np.asarray(low), np.asarray(high)])
+        nearer = np.abs(self._curve(ends) - asked).argmin(axis=0)
+        return np.asarray(np.take_along_axis(ends, nearer[None], axis=0)[0])
+
+    def resolution(self, volts: ArrayLike, step_v: float) -> Doubles:
+        """Return how far one step of the source moves a conductance, siemens (...)."""
+        slope = np.asarray(self._slope(np.asarray(volts, np.float64)), np.float64)
+        return np.asarray(np.abs(slope) * step_v)
+
+    def _within(self, asked: Doubles, low: float, high: float, unit: str) -> None:
+        slack = 1e-12 * (high - low)
+        # Written this way round so that a NaN is refused.
+        good = (asked >= low - slack) & (asked <= high + slack)
+        if not good.all():
+            wrong = float(asked[~good].flat[0])
+            raise RangeLimitError(
+                f"map: {wrong:.9g} {unit}, expected {low:.9g} to {high:.9g} {unit}, which is what "
+                "was calibrated"
+            )
+
+
+class CellMaps:
+    """The map of each cell: one for all, or one of its own.
+
+    Args:
+        maps: one map, or one for each cell as [layer][row][column].
+    """
+
+    def __init__(self, maps: ConductanceMap | Sequence[Sequence[Sequence[ConductanceMap]]]) -> None:
+        self._maps = maps
+
+    def of(self, layer: int, row: int, column: int) -> ConductanceMap:
+        """Return the map of a cell."""
+        if isinstance(self._maps, ConductanceMap):
+            return self._maps
+        return self._maps[layer][row][column]
+
+    def volts_at(self, cells: ArrayLike, siemens: ArrayLike) -> Doubles:
+        """Return the voltage of each cell (cells,) at which it has `siemens` (cells,).
+
+        Raises:
+            RangeLimitError: a cell cannot have that; the message names it.
+        """
+        return self._each(cells, siemens, "volts_at")
+
+    def siemens_at(self, cells: ArrayLike, volts: ArrayLike) -> Doubles:
+        """Return the conductance of each cell (cells,) at `volts` (cells,)."""
+        return self._each(cells, volts, "siemens_at")
+
+    def _each(self, cells: ArrayLike, values: ArrayLike, way: str) -> Doubles:
+        at, given = np.asarray(cells, np.int64), np.asarray(values, np.float64)
+        if isinstance(self._maps, ConductanceMap):
+            with_all = getattr(self._maps, way)
+            try:
+                return np.asarray(with_all(given))
+            except RangeLimitError:
+                pass  # One by one, to name the cell.
+        found = np.empty(given.shape)
+        for place, (layer, row, column) in enumerate(at.tolist()):
+            try:
+                found[place] = getattr(self.of(layer, row, column), way)(given[place])
+            except RangeLimitError as error:
+                raise RangeLimitError(f"cell {row}, {column} of layer {layer}: {error}") from error
+        return found
