@@ -66,9 +66,20 @@ def test_beyond_the_range_is_the_sentinel(name: str) -> None:
     assert got[0, 1] == pytest.approx(1.0, abs=1e-6)
 
 
+def test_a_daq6510_opens_every_channel_before_a_scan_unless_told_otherwise() -> None:
+    instrument = built("DAQ6510", driven(), converters=QUIET)
+    with served(instrument) as client:
+        for mode, kept in (("ALL", set()), ("USED", {201})):
+            client.write(f"ROUT:SCAN:MODE {mode};:ROUT:CLOS (@201)")
+            scan(client, "DAQ6510", 1)
+            assert instrument.relays.closed == kept
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_crosspoint_joins_two_terminals(name: str) -> None:
     with served(built(name, driven(), converters=QUIET)) as client:
+        if name == "DAQ6510":
+            client.write("ROUT:SCAN:MODE USED")
         client.write("ROUT:CLOS (@201)")
         assert scan(client, name, 1)[0, 2] == pytest.approx(0.15, abs=1e-5)
         client.write("ROUT:OPEN (@201)")

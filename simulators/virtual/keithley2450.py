@@ -146,6 +146,18 @@ class Keithley2450(TouchscreenInstrument):
         functions = Choice(("VOLTage", "CURRent"), "VOLT")
         setting("function", ":SOURce[1]:FUNCtion[:MODE]", functions, apply)
         off_states = Choice(("NORMal", "HIMPedance", "ZERO", "GUARd"), "NORM")
+
+        def off_state(call: Call) -> None:
+            """Set it for both functions: section 6, ":OUTPut[1]:<function>:SMODe"."""
+            chosen = off_states.read(call.take(1)[0])
+            self.values.update({(function, "off state"): chosen for function in _FUNCTIONS})
+            apply()
+
+        self.commands.add(
+            ":OUTPut[1]:SMODe",
+            off_state,
+            lambda call: str(self.values[self.values["function"], "off state"]),
+        )
         protections = Choice(
             (*(f"PROT{v}" for v in _PROTECTIONS), "NONE"),
             "NONE",

@@ -19,7 +19,7 @@ from hilep.errors import BadInputError
 from hilep.simulators.virtual.clock import Clock
 from hilep.simulators.virtual.converter import Converter
 from hilep.simulators.virtual.formats import indefinite_block, packed
-from hilep.simulators.virtual.keithley2600_smu import AMPS, VOLTS, Smu
+from hilep.simulators.virtual.keithley2600_smu import AMPS, AREAS, VOLTS, Smu
 from hilep.simulators.virtual.source_channel import SourceChannel
 from hilep.simulators.virtual.tsp_interpreter import Interpreter
 from hilep.simulators.virtual.tsp_node import Node
@@ -40,6 +40,7 @@ class Keithley2600:
         amps: the ammeters.
         line_hz: mains frequency.
         model: what `localnode.model` and *IDN? say.
+        areas: (volts, amperes) of which one has to hold level and limit.
 
     Raises:
         MissingExtraError: without lupa.
@@ -60,6 +61,7 @@ class Keithley2600:
         line_hz: float = 50.0,
         model: str = "2602B",
         serial: str = "4000001",
+        areas: tuple[tuple[float, float], ...] = AREAS,
     ) -> None:
         if len(terminals) not in (1, 2):
             raise BadInputError(f"terminals: expected one or two, got {len(terminals)}")
@@ -70,6 +72,7 @@ class Keithley2600:
                 f"smu{letter}",
                 SourceChannel(world, terminal, clock, generator, volts, amps, line_hz, 1 / 50_000),
                 self.note,
+                areas,
             )
             for letter, terminal in zip("ab", terminals, strict=False)
         ]

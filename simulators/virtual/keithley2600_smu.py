@@ -23,7 +23,7 @@ _AUTORANGED_MEASURE, _AUTORANGED_SOURCE, _FOUR_WIRES, _FILTERED = 4, 8, 16, 128
 _DCAMPS, _DCVOLTS = 0.0, 1.0
 _OFF, _ON, _HIGH_Z = 0.0, 1.0, 2.0
 _ZERO = 1.0
-_LOW_RANGE_V, _HIGH_RANGE_A = 6.06, 1.01
+AREAS = ((6.06, 3.03), (40.4, 1.01))
 _OVERHEAD_S = 2e-4
 _CAPACITY = 60_000
 
@@ -35,10 +35,18 @@ class Smu(Node):
         name: "smua" or "smub".
         channel: its source and converters.
         note: puts an error into the instrument's queue.
+        areas: (volts, amperes) of which one has to hold level and limit.
     """
 
-    def __init__(self, name: str, channel: SourceChannel, note: Callable[[int, str], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        channel: SourceChannel,
+        note: Callable[[int, str], None],
+        areas: tuple[tuple[float, float], ...] = AREAS,
+    ) -> None:
         super().__init__(name, sense=0.0)
+        self._areas = areas
         self.channel, self._note = channel, note
         self._made = 0
         self.source = Node(f"{name}.source")
@@ -126,7 +134,7 @@ class Smu(Node):
             limit = values["limiti" if quantity == "v" else "limitv"]
             active = _DCVOLTS if quantity == "v" else _DCAMPS
             if values["func"] == active:
-                _check_area(*((abs(value), limit) if quantity == "v" else (limit, abs(value))))
+                self._check_area(*((abs(value), limit) if quantity == "v" else (limit, abs(value))))
             return value
 
         return check
@@ -140,10 +148,15 @@ class Smu(Node):
             active = _DCAMPS if quantity == "v" else _DCVOLTS
             if values["func"] == active:
                 level = abs(values["leveli" if quantity == "v" else "levelv"])
-                _check_area(*((value, level) if quantity == "v" else (level, value)))
+                self._check_area(*((value, level) if quantity == "v" else (level, value)))
             return value
 
         return check
+
+    def _check_area(self, volts: float, amps: float) -> None:
+        """Refuse what no quadrant holds (specifications, "Maximum output power")."""
+        if not any(volts <= v * (1 + 1e-9) and amps <= a * (1 + 1e-9) for v, a in self._areas):
+            raise TspError(5007, "Operation would exceed safe operating area of the instrument")
 
     def _range_check(self, quantity: str) -> Callable[[float], float]:
         def check(value: float) -> float:
@@ -253,12 +266,6 @@ class Smu(Node):
                 span = samples.volts_range if letter == "v" else samples.amps_range
                 records.append(Record(value, float(time_s), word, level, span))
         return columns
-
-
-def _check_area(volts: float, amps: float) -> None:
-    """Above 6 V the source gives 1 A at most (specifications, "Maximum output power")."""
-    if volts > _LOW_RANGE_V * (1 + 1e-9) and amps > _HIGH_RANGE_A * (1 + 1e-9):
-        raise TspError(5007, "Operation would exceed safe operating area of the instrument")
 
 
 def _nothing(*given: Any) -> None:

@@ -103,7 +103,8 @@ class KeithleyDAQ6510(TouchscreenInstrument):
         sweeps = int(self.values["scans"])
         if sweeps == 0:
             raise ScpiError(-221)
-        self.relays.open([n for n in self.relays.closed if n in self.relays.channels])
+        used = self.values["scan mode"] != "ALL"
+        self.relays.open([n for n in self.relays.closed if not used or n in self._scan])
         setups = [self._setup(number) for number in self._scan]
         volts, times = self.scanner.sweep(self._scan, setups, sweeps, self.values["interval"])
         self.relays.scanned(self._scan, sweeps)
@@ -171,6 +172,7 @@ class KeithleyDAQ6510(TouchscreenInstrument):
         self._per_channel("autozero", f"{root}:AZERo[:STATe]", Boolean(True))
         self._per_channel("line sync", f"{root}:LINE:SYNC", Boolean())
         self._per_channel("filter", f"{root}:AVERage[:STATe]", Boolean())
+        self._per_channel("relative", f"{root}:RELative:STATe", Boolean())
         self._per_channel("delay", ":ROUTe[:CHANnel]:DELay", Number(0, 60, 0))
         impedance = Choice(("AUTO", "MOHM10"), "MOHM10")
         self._per_channel("impedance", f"{root}:INPutimpedance", impedance)
@@ -187,6 +189,8 @@ class KeithleyDAQ6510(TouchscreenInstrument):
         self.setting("scans", f"{scan}:COUNt:SCAN", _COUNTS)
         add(f"{scan}:COUNt:STEP", getter=lambda call: str(len(self._scan)))
         self.setting("interval", f"{scan}:INTerval", _SECONDS)
+        # ALL opens every channel before a scan, USED those of its list.
+        self.setting("scan mode", f"{scan}:MODE", Choice(("ALL", "USED", "FABR"), "ALL"))
         add(f"{scan}:STATe", getter=lambda call: "SUCCESS;1;1" if self._scan else "EMPTY;0;0")
         close = ":ROUTe[:CHANnel][:MULTiple]:CLOSe"
         add(close, self._close, lambda call: _listed(sorted(self.relays.closed)))

@@ -17,8 +17,9 @@ import numpy as np
 from hilep.simulators.virtual.clock import Clock
 from hilep.simulators.virtual.converter import Converter
 from hilep.simulators.virtual.formats import definite_block
+from hilep.simulators.virtual.keysight34970a_configuring import add_configuring
 from hilep.simulators.virtual.keysight34970a_readings import ReadingMemory, Record
-from hilep.simulators.virtual.keysight34970a_resolution import RESOLUTIONS, Cycles, cycles_for
+from hilep.simulators.virtual.keysight34970a_resolution import Cycles
 from hilep.simulators.virtual.parameters import (
     INFINITY,
     Boolean,
@@ -54,6 +55,8 @@ class Keysight34970A(ScpiInstrument):
     error_available: ClassVar[int] = 0
     scpi_version: ClassVar[str] = "1994.0"
     memory: ClassVar[int] = 50_000
+    autozero: ClassVar[str] = "[:SENSe]:ZERO:AUTO"
+    impedance: ClassVar[str] = ":INPut:IMPedance:AUTO"
 
     def __init__(
         self,
@@ -94,7 +97,7 @@ class Keysight34970A(ScpiInstrument):
         if not self._waiting:
             raise ScpiError(-211)
         self._waiting = False
-        self.readings.records.extend(self._sweep(1))
+        self.readings.records.extend(self.sweep(1))
 
     def error_text(self, error: ScpiError) -> str:
         """Return the entry; a positive number has its sign."""
@@ -103,6 +106,11 @@ class Keysight34970A(ScpiInstrument):
     def listed(self, text: str, multiplexer: bool = True) -> list[int]:
         """Return the numbers of a channel list; 112 for one that does not exist."""
         return self.relays.listed(text, _NO_CHANNEL, multiplexer)
+
+    def restore(self, name: str, channel: int | None = None) -> None:
+        """Put a setting to its default."""
+        key = name if channel is None else (name, channel)
+        self.values[key] = self._kinds[key].default
 
     def _per_channel(self, name: str, pattern: str, kind: Kind, then: Any = None) -> None:
         """Add a setting whose channel list, when it is left out, is the scan list."""
@@ -133,13 +141,12 @@ class Keysight34970A(ScpiInstrument):
         self._per_channel("range", f"{root}:RANGe[:UPPer]", span, self._fixed)
         self._per_channel("auto", f"{root}:RANGe:AUTO", Boolean(True))
         self._per_channel("nplc", f"{root}:NPLCycles", Cycles(0.02, 200, 1, style="+.8E"))
-        self._per_channel("autozero", "[:SENSe]:ZERO:AUTO", Boolean(True))
-        self._per_channel("impedance", ":INPut:IMPedance:AUTO", Boolean())
+        self._per_channel("autozero", self.autozero, Boolean(True))
+        self._per_channel("impedance", self.impedance, Boolean())
         function = Choice(("VOLT", "VOLTage", "VOLT:DC", "VOLTage:DC"), "VOLT", quoted=True)
         self._per_channel("function", "[:SENSe]:FUNCtion", function)
-        self.commands.add(":CONFigure:VOLTage[:DC]", self._configure)
-        self.commands.add(":CONFigure", getter=self._configuration)
-        self.commands.add(":MEASure:VOLTage[:DC]", getter=self._measure)
+        self._per_channel("scaling", ":CALCulate:SCALe:STATe", Boolean())
+        add_configuring(self)
         line = f"{round(self.scanner.line_hz):+d}"
         self.commands.add(":SYSTem:LFRequency", getter=lambda call: line)
 
@@ -154,6 +161,8 @@ class Keysight34970A(ScpiInstrument):
         add(":ROUTe:CLOSe:EXCLusive", self._close_only)
         add(":ROUTe:OPEN", self._open, lambda call: self._states(call, "0"))
         add(":ROUTe:DONE", getter=lambda call: "1")
+        self.ignored(":ROUTe:MONitor:STATe")
+        add(":SYSTem:CPON", self._card_power_on)
         add(":DIAGnostic:RELay:CYCLes", getter=self._cycles)
         add(":DIAGnostic:RELay:CYCLes:CLEar", self._clear_cycles)
 
@@ -170,48 +179,13 @@ class Keysight34970A(ScpiInstrument):
         setting("time type", ":FORMat:READing:TIME:TYPE", types)
         add(":INITiate", lambda call: self._initiate())
         add(":ABORt", lambda call: setattr(self, "_waiting", False))
-        add(":READ", getter=lambda call: self.readings.written(self._sweep(self._sweeps())))
+        add(":READ", getter=lambda call: self.readings.written(self.sweep(self._sweeps())))
 
     def _fixed(self, channel: int) -> None:
         self.values["auto", channel] = False
 
     def _manual(self, channel: int) -> None:
         self.values["auto delay", channel] = False
-
-    def _configure(self, call: Call) -> None:
-        """Set channels to DC volts with their defaults, and make them the scan list."""
-        *given, channels = call.take(1, 3)
-        chosen = self.listed(channels)
-        span = None
-        if given and not (spelled(given[0], "AUTO") or spelled(given[0], "DEFault")):
-            span = Span(self.volts.ranges, self.volts.over, "V").read(given[0])
-        nplc = 1.0
-        if len(given) > 1 and not spelled(given[1], "DEFault"):
-            nplc = cycles_for(given[1], span or self.volts.ranges[-1])
-        for channel in chosen:
-            for name in ("range", "auto", "nplc", "delay", "auto delay", "autozero", "impedance"):
-                self.values[name, channel] = self._kinds[name, channel].default
-            if span is not None:
-                self.values["range", channel], self.values["auto", channel] = span, False
-            self.values["nplc", channel] = nplc
-        for name in ("UNIT", "TIME", "CHANnel", "ALARm", "source", "sweeps"):
-            self.values[name] = self._kinds[name].default
-        self.scan = sorted(set(chosen))
-
-    def _configuration(self, call: Call) -> str:
-        texts = call.take(0, 1)
-        chosen = self.listed(texts[0]) if texts else self.scan
-        fractions = dict(RESOLUTIONS)
-        answers = []
-        for channel in chosen:
-            span = self.values["range", channel]
-            resolution = span * fractions[self.values["nplc", channel]]
-            answers.append(f'"VOLT {span:+.6E},{resolution:+.6E}"')
-        return ",".join(answers)
-
-    def _measure(self, call: Call) -> str:
-        self._configure(call)
-        return self.readings.written(self._sweep(1))
 
     def _set_scan(self, call: Call) -> None:
         self.scan = sorted(set(self.listed(call.take(1)[0])))
@@ -236,6 +210,14 @@ class Keysight34970A(ScpiInstrument):
 
     def _open(self, call: Call) -> None:
         self.relays.open(self.listed(call.take(1)[0], multiplexer=False))
+
+    def _card_power_on(self, call: Call) -> None:
+        """Open the relays of one slot, or of all."""
+        slot = call.take(1)[0]
+        if not spelled(slot, "ALL") and slot not in ("100", "200", "300"):
+            raise ScpiError(-224)
+        first = slot[:1] if slot in ("100", "200", "300") else ""
+        self.relays.open([n for n in self.relays.closed if str(n).startswith(first)])
 
     def _states(self, call: Call, closed: str) -> str:
         channels = self.listed(call.take(1)[0], multiplexer=False)
@@ -264,9 +246,9 @@ class Keysight34970A(ScpiInstrument):
         if self.values["source"] in ("BUS", "EXT"):
             self._waiting = True
             return
-        self.readings.records.extend(self._sweep(self._sweeps()))
+        self.readings.records.extend(self.sweep(self._sweeps()))
 
-    def _sweep(self, sweeps: int) -> list[Record]:
+    def sweep(self, sweeps: int) -> list[Record]:
         """Scan, which leaves the channels of the scan list open."""
         if not self.scan:
             raise _EMPTY
@@ -290,10 +272,12 @@ class Keysight34970A(ScpiInstrument):
 
 
 class DAQ970A(Keysight34970A):
-    """A DAQ970A: the same commands, more memory."""
+    """A DAQ970A: more memory, autozero and impedance set under VOLTage."""
 
     maker: ClassVar[str] = "Keysight Technologies"
     model: ClassVar[str] = "DAQ970A"
     firmware: ClassVar[str] = "A.03.03-01.00-03.00-00.02-02-02"
     queue_length: ClassVar[int] = 20
     memory: ClassVar[int] = 100_000
+    autozero: ClassVar[str] = "[:SENSe]:VOLTage[:DC]:ZERO:AUTO"
+    impedance: ClassVar[str] = "[:SENSe]:VOLTage[:DC]:IMPedance:AUTO"

@@ -2,7 +2,7 @@
 
 After "Agilent B2900 Series Precision Source/Measure Unit SCPI Command Reference", B2910-90030:
 chapter 1 (data output format, status data, table 1-2), 2 (ranges) and 4 (subsystem commands).
-INITiate returns when the readings are done. Sweeps, lists, pulses, limit tests, the trace$
+INITiate returns when the readings are done. Sweeps, lists, trains of pulses, limit tests, the trace
 buffer and trigger lines are not there.
 """
 
@@ -120,6 +120,14 @@ class KeysightB2900(ScpiInstrument):
             drive = Drive("volts", 0.0, _NORMAL_OFF_A)
         self.channels[channel].drive(drive)
 
+    def trigger_level(self, channel: int) -> None:
+        """Go to the triggered level: the height of a pulse."""
+        function = self.value("function", channel)
+        kept = self.value((function, "level"), channel)
+        self.values[(function, "level"), channel] = self.value((function, "triggered"), channel)
+        self.apply(channel)
+        self.values[(function, "level"), channel] = kept
+
     def switch(self, channel: int, on: bool) -> None:
         """Turn an output on or off."""
         self.values["output", channel] = on
@@ -141,7 +149,10 @@ class KeysightB2900(ScpiInstrument):
         add("protection", ":OUTPut#:PROTection[:STATe]", Boolean())
         functions = Choice(("VOLTage", "CURRent"), "VOLT")
         add("function", f"{source}:FUNCtion:MODE", functions, self.apply)
-        add("shape", f"{source}:FUNCtion[:SHAPe]", Choice(("DC",), "DC"))
+        add("shape", f"{source}:FUNCtion[:SHAPe]", Choice(("DC", "PULSe"), "DC"))
+        add("pulse delay", f"{source}:PULSe:DELay", Number(0, 99_999.9, 0, "S"))
+        add("pulse width", f"{source}:PULSe:WIDTh", Number(5e-5, 100_000, 5e-5, "S"))
+        add("filter", ":OUTPut#:FILTer[:LPASs][:STATe]", Boolean(True))
         for function, (_, unit, top, _) in _FUNCTIONS.items():
             root = f"{source}:{'VOLTage' if function == 'VOLT' else 'CURRent'}"
             ranges = self._converter(function)
@@ -149,8 +160,14 @@ class KeysightB2900(ScpiInstrument):
                 (function, "level"),
                 f"{root}[:LEVel][:IMMediate][:AMPLitude]",
                 Number(-top, top, 0, unit),
-                self.apply,
+                partial(self._follow, function),
                 partial(self._check_level, function),
+            )
+            add(
+                (function, "triggered"),
+                f"{root}[:LEVel]:TRIGgered[:AMPLitude]",
+                Number(-top, top, 0, unit),
+                check=partial(self._check_level, function),
             )
             add(
                 (function, "source range"),
@@ -191,8 +208,7 @@ class KeysightB2900(ScpiInstrument):
             add("nplc", f"{root}:NPLCycles", nplc)
             commands.add(f"{root}:APERture", self._set_aperture, self._aperture)
         add("four wires", f"{sense}:REMote", Boolean())
-        line = str(round(self.line_hz))
-        commands.add(":SYSTem:LFRequency", getter=lambda call: line)
+        commands.add(":SYSTem:LFRequency", self._set_line, lambda call: f"{self.line_hz:.0f}")
         self.ignored(":SYSTem:BEEPer[:IMMediate]", ":SYSTem:BEEPer:STATe", ":DISPlay:ENABle")
         self.ignored(":DISPlay:VIEW", ":SYSTem:TIME:TIMer:COUNt:RESet:AUTO")
 
@@ -217,6 +233,16 @@ class KeysightB2900(ScpiInstrument):
         level = abs(self.value((source, "level"), channel))
         _check_power(source, level, value, self.value("function", channel))
         return value
+
+    def _follow(self, function: str, channel: int) -> None:
+        """Let the triggered level be the immediate one, until it is set itself."""
+        self.values[(function, "triggered"), channel] = self.value((function, "level"), channel)
+        self.apply(channel)
+
+    def _set_line(self, call: Call) -> None:
+        self.line_hz = Number(50, 60, 50, "HZ").read(call.take(1)[0])
+        for channel in self.channels.values():
+            channel.line_hz = self.line_hz
 
     def _fixed(self, automatic: object, channel: int) -> None:
         self.values[automatic, channel] = False

@@ -133,16 +133,32 @@ class Readings:
         if any(self._of.value("trigger:ACQuire source", c) == "BUS" for c in channels):
             self._waiting = channels
         else:
-            self._take(channels)
+            self._take(channels, action != ":ACQuire")
 
-    def _take(self, channels: list[int]) -> None:
-        """Measure the channels; virtual time counts them one after the other."""
+    def _take(self, channels: list[int], moving: bool = True) -> None:
+        """Measure the channels; virtual time counts them one after the other.
+
+        `moving` is whether the sources are triggered as well.
+        """
         of = self._of
         for channel in channels:
-            self._latest[channel] = self._sampled(channel)
+            pulsed = moving and of.value("shape", channel) == "PULS" and of.value("output", channel)
+            self._latest[channel] = (self._pulsed if pulsed else self._sampled)(channel)
         for channel in channels:
             if of.value("auto off", channel):
                 of.switch(channel, False)
+
+    def _pulsed(self, channel: int) -> list[Record]:
+        """Give one pulse, and measure in it where the acquire delay says so."""
+        of = self._of
+        of.clock.advance(of.value("pulse delay", channel))
+        began = of.clock.now()
+        of.trigger_level(channel)
+        records = self._sampled(channel)
+        left = began + of.value("pulse width", channel) - of.clock.now()
+        of.clock.advance(max(0.0, left))
+        of.apply(channel)
+        return records
 
     def _sampled(self, channel: int) -> list[Record]:
         of = self._of

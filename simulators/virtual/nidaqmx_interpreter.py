@@ -66,7 +66,7 @@ class VirtualInterpreter(Attributes, BaseInterpreter):  # type: ignore[misc, unu
         self,
         lines: Lines,
         devices: Iterable[VirtualDevice] = (VirtualDevice(),),
-        sleep: Callable[[float], None] | None = None,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
         self.lines = lines
         self.devices = {device.name: device for device in devices}

@@ -56,6 +56,7 @@ class InstrumentServer:
         self._acting = threading.Lock()
         self._room = threading.Condition()
         self._clients: dict[socket.socket, threading.Thread] = {}
+        self._active: set[int] = set()
         self._closing = threading.Event()
         self._listener: socket.socket | None = None
         self._accepting: threading.Thread | None = None
@@ -76,6 +77,20 @@ class InstrumentServer:
         """How many clients are connected."""
         with self._room:
             return len(self._clients)
+
+    @property
+    def active(self) -> set[int]:
+        """The threads that act on a message."""
+        return set(self._active)
+
+    def unread(self) -> bool:
+        """Return whether a message has come that no thread has taken up."""
+        with self._room:
+            open_ones = [client for client in self._clients if client.fileno() >= 0]
+        try:
+            return bool(open_ones and select.select(open_ones, [], [], 0)[0])
+        except (OSError, ValueError):
+            return False  # One of them was closed meanwhile.
 
     def __enter__(self) -> InstrumentServer:
         self._listener = socket.create_server(self._address)
@@ -143,6 +158,7 @@ class InstrumentServer:
         except OSError:
             pass
         finally:
+            self._active.discard(threading.get_ident())
             _shut(connection)
             connection.close()
             with self._room:
@@ -150,8 +166,11 @@ class InstrumentServer:
                 self._room.notify_all()
 
     def _converse(self, connection: socket.socket) -> None:
-        buffer = b""
-        while received := connection.recv(65536):
+        buffer, here = b"", threading.get_ident()
+        # Looked at before it is taken, so that it is always either unread or acted on.
+        while connection.recv(1, socket.MSG_PEEK):
+            self._active.add(here)
+            received = connection.recv(65536)
             *lines, buffer = (buffer + received).split(b"\n")
             for line in lines:
                 if not self._exchange(connection, line.rstrip(b"\r").decode("latin-1")):
@@ -159,15 +178,19 @@ class InstrumentServer:
             if len(buffer) > _LONGEST_MESSAGE:
                 buffer = b""
                 self.instrument.overrun()
+            self._active.discard(here)
 
     def _exchange(self, connection: socket.socket, message: str) -> bool:
         """Act on one message; return whether the connection goes on."""
+        here = threading.get_ident()
+        self._active.add(here)
         with self._acting:
             number, self.messages = self.messages, self.messages + 1
             fault = self.fault(number, message) if self.fault else None
             if fault and fault.kind in ("lose", "close"):
                 return fault.kind == "lose"
             answer = self.instrument.answer(message)
+        self._active.discard(here)
         if fault:
             if fault.kind == "hang up":
                 return False

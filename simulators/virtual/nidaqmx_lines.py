@@ -1,0 +1,57 @@
+"""The wires of virtual NI devices on a world."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from hilep.arrays import Doubles
+from hilep.simulators.virtual.clock import Clock
+from hilep.simulators.virtual.world import Drive, World
+
+_OUTPUT_A = 5e-3
+"""What an output gives at most (PCIe/PXIe/USB-6363 Specifications, "Output current drive")."""
+
+
+class WorldLines:
+    """NI terminals on terminals of a world; others lead nowhere and read 0 V.
+
+    Args:
+        world: what they are wired to.
+        terminals: of the world, by "Dev1/ai0".
+        clock: the time that an acquisition passes.
+        generator: draws the noise.
+        noise_v: standard deviation of one sample.
+        gains, offsets: of inputs, by "Dev1/ai0"; offsets in volts.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        terminals: Mapping[str, str],
+        clock: Clock,
+        generator: np.random.Generator,
+        noise_v: float = 0.0,
+        gains: Mapping[str, float] | None = None,
+        offsets: Mapping[str, float] | None = None,
+    ) -> None:
+        self._world, self._terminals, self._clock = world, dict(terminals), clock
+        self._generator, self._noise_v = generator, noise_v
+        self._gains, self._offsets = dict(gains or {}), dict(offsets or {})
+
+    def drive(self, channel: str, volts: float) -> None:
+        """Hold the terminal of an analog output at `volts`."""
+        if channel in self._terminals:
+            self._world.drive(self._terminals[channel], Drive("volts", volts, _OUTPUT_A))
+
+    def sense(self, channels: Sequence[str], samples: int) -> Doubles:
+        """Return volts (samples, channels) at analog inputs, noise included."""
+        self._clock.advance(self._world.settle())
+        wired = [k for k, channel in enumerate(channels) if channel in self._terminals]
+        found = np.zeros((samples, len(channels)))
+        names = [self._terminals[channels[k]] for k in wired]
+        found[:, wired] = self._world.measure(names, 0.0, self._generator, samples).volts
+        found *= [self._gains.get(channel, 1.0) for channel in channels]
+        found += [self._offsets.get(channel, 0.0) for channel in channels]
+        return found + self._noise_v * self._generator.standard_normal(found.shape)
