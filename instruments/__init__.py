@@ -1,1 +1,1 @@
-"""Benches of SMUs and DAQs as a `hilep.crossbar.Crossbar`. Drivers are not part of this version."""
+"""Benches of SMUs and DAQs as a `hilep.crossbar.Crossbar`, and drivers that work alone."""
