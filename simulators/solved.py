@@ -127,9 +127,7 @@ class SolvedCrossbar(ProgrammedCrossbar):
         self._require_programmed("read")
         if self._inputs is None:
             raise BadInputError("read: clamp the inputs first")
-        if self.cells is not None and self.cells.moving:
-            self.solver.load(self.cells.siemens())
-            self._drive = self._volts = None
+        self._catch_up()
         true = self.present(self._inputs, self._pull)
         if self.cells is not None:
             self.cells.read(count)
@@ -140,6 +138,12 @@ class SolvedCrossbar(ProgrammedCrossbar):
         return self.noise.samples(
             volts, count, stream, inputs, lambda n, generator: shared(n, generator)[:, 0]
         )
+
+    def _catch_up(self) -> None:
+        """Let the solver have what cells that move by themselves conduct by now."""
+        if self._programmed and self.cells is not None and self.cells.moving:
+            self.solver.load(self.cells.siemens())
+            self.forget()
 
     def present(self, inputs: Floats, pull: Pull | None) -> Doubles:
         """Return the true volts (1, n_free) that a read meets now.
@@ -167,6 +171,7 @@ class SolvedCrossbar(ProgrammedCrossbar):
         On the clock of the cells a look takes no time.
         """
         count = checked_count(samples)
+        self._catch_up()
         inputs = self._checked_inputs(volts)
         rows = self._rows_at_once()
         readings = []

@@ -38,7 +38,7 @@ def test_coverage_per_node():
 def test_coverage_pooled():
     """3,000 Gaussian calibrations of 5 to 200 reads and 2 to 30 nodes: 95 % +- five errors (2 %).
 
-    `benchmarks/coverage.py` does 20,000.
+    `benchmarks/interval_coverage.py` does 20,000.
     """
     generator = np.random.default_rng(2)
     held = 0

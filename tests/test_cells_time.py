@@ -170,3 +170,21 @@ def test_bad_values_are_refused():
         with pytest.raises(BadInputError) as error:
             attempt()
         assert "\n" not in str(error.value)
+
+
+def test_cells_that_are_left_alone_do_not_begin_their_drift_again():
+    """Writing one cell in ten, again and again, moves the others as time alone does."""
+    drift = Drift(0.1, 0.0, 1.0)
+    cells = CellArray([(10, 10)], Cell(window=Window(0.0, 2.0), ageing=drift), seed=3)
+    alone = CellArray([(10, 10)], Cell(window=Window(0.0, 2.0), ageing=drift), seed=3)
+    target = np.full((10, 10), 1.0)
+    for array in (cells, alone):
+        array.write([target])
+    where = np.zeros((10, 10), dtype=bool)
+    where[0] = True
+    for _ in range(50):
+        cells.advance(20.0)
+        cells.write([target], [where])
+    alone.advance(1000.0)
+    assert np.allclose(cells.siemens(0)[1:], alone.siemens(0)[1:], rtol=1e-12)
+    assert np.allclose(cells.siemens(0)[0], 1.0)

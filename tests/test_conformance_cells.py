@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
+
 from hilep.backends import Relaxation
 from hilep.crossbar import Crossbar
 from hilep.network import Network
@@ -61,3 +63,24 @@ class TestCellsOfACircuit(Cells):
     def build(self, network: Network) -> Crossbar:
         options = CIRCUIT.options.model_validate({"sigma_v": self.sigma_v, **self.options})
         return CIRCUIT.build(network, options, Relaxation())
+
+
+def test_a_look_meets_what_cells_conduct_by_now():
+    """After a thousand references of drift a batch is read as single images are."""
+    keys = {"cells": {"drift_exponent": 0.2}, "precision": "float64"}
+    options = SIMULATED.options.model_validate(keys)
+    network = Network((4, 3, 2), g_min_siemens=0.0, g_max_siemens=2.0)
+    generator = np.random.default_rng(5)
+    inputs = generator.uniform(-1.0, 1.0, (3, 4))
+    with SIMULATED.build(network, options, Relaxation(None, 1e-12)) as device:
+        bias = generator.uniform(-1.0, 1.0, network.free_nodes)
+        device.program([generator.uniform(0.5, 1.5, s) for s in network.shapes], bias)
+        new = device.read_batch(inputs).mean
+        device.cells.cells.advance(1000.0)
+        old = device.read_batch(inputs).mean
+        one = []
+        for row in inputs:
+            device.clamp(row)
+            one.append(device.read().mean)
+    assert np.abs(old - new).max() > 1e-3
+    assert np.allclose(old, one, atol=1e-9)

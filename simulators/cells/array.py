@@ -41,8 +41,9 @@ class CellArray:
     `achieved`, and what it conducts now, `siemens`. Layers share no random numbers: what happens to
     one changes nothing in another.
 
-    Age counts from the last write of a layer. A pulse starts from what its cell conducts by then,
-    but makes no cell younger: the ages of single cells would have to be stored with every run.
+    Age counts from the last write of more than half of a layer. Fewer writes, and pulses, start
+    from what their cells conduct by then, but make no cell younger: the ages of single cells would
+    have to be stored with every run.
 
     Args:
         shapes: (n_pre, n_post) of each layer's cells, such as `Network.shapes`.
@@ -81,7 +82,7 @@ class CellArray:
         Args:
             targets: siemens, one (n_pre, n_post) per layer.
             where: which cells to write, one (n_pre, n_post) per layer; None for all. The others of
-                the layer keep what they conduct by now, and age from now on as the written ones do.
+                the layer keep what they conduct by now.
 
         Raises:
             BadInputError: for other shapes, or entries that are not finite; nothing has changed.
@@ -95,7 +96,9 @@ class CellArray:
             if not asked.all():
                 held = np.where(asked, held, self._aged(layer, self.now_s))
             self._held[layer] = held
-            self._written_s[layer] = self._held_s[layer] = self.now_s
+            self._held_s[layer] = self.now_s
+            if 2 * np.count_nonzero(asked) > asked.size:
+                self._written_s[layer] = self.now_s
             missed = np.abs(held - target) > self.cell.tolerance(target)
             failed.append(np.insert(np.argwhere(missed & asked), 0, layer, axis=1))
         return Written(self.achieved(), np.concatenate(failed).astype(np.int64, copy=False))

@@ -1,6 +1,6 @@
 """How often the 95 % intervals of sigma hold the true one: 20,000 calibrations of each kind.
 
-    python benchmarks/coverage.py [--calibrations 20000] [--seed 0] [--json]
+    python benchmarks/interval_coverage.py [--calibrations 20000] [--seed 0] [--json]
 
 Gaussian reads, 5 to 200 of them (their logarithm drawn evenly): per node, and pooled over 1 to 50
 nodes; then 200 reads of Laplace, telegraph and AR(1) noise, each beside the plain interval with
