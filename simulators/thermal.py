@@ -11,6 +11,7 @@ from hilep.arrays import Doubles
 from hilep.errors import BadInputError, NotSettledError
 from hilep.network import Network
 from hilep.simulators.cells.thermal import ThermalNoise
+from hilep.simulators.circuit.certainty import admittance
 from hilep.simulators.circuit.graph import node_names
 from hilep.simulators.circuit.ports import PortNetwork
 from hilep.simulators.circuit.rectifiers import IdealDiode, Rectifier
@@ -73,12 +74,7 @@ def _points(
     pull: Pull | None,
 ) -> Iterator[tuple[Doubles, NDArray[np.bool_]]]:
     """Yield each image's admittance (n_free, n_free) and which nodes are held (n_free,)."""
-    linear = np.zeros((network.free_nodes, network.free_nodes))
-    for here, own in zip(network.slices, ports.own, strict=True):
-        linear[here, here] = np.diag(own) if own.ndim == 1 else own
-    for before, here, joined in zip(network.slices, network.slices[1:], ports.joined, strict=False):
-        linear[before, here] = -joined
-        linear[here, before] = -joined.T
+    linear = admittance(network, ports)
     outputs = np.arange(network.free_nodes)[network.output_slice]
     clamped = np.zeros(network.free_nodes, dtype=np.bool_)
     if pull is not None:

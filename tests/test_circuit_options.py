@@ -54,6 +54,8 @@ WRONG = [
         for key in ("saturation_a", "ideality", "kelvin")
         for value in ("0", "-1", "inf")
     ),
+    (junction("ideality=1e-320"), "ideality, kelvin: 1e-320 at 300.0 K"),
+    (junction("kelvin=1e-320"), "ideality, kelvin: 1.0 at 1e-320 K"),
     (junction("series_ohm=-1"), "device.junction.series_ohm"),
     (junction("leakage_siemens=-1"), "device.junction.leakage_siemens"),
     (junction("bias_v=inf"), "device.junction.bias_v"),
@@ -76,6 +78,10 @@ WRONG = [
             ("g_max_spread=0.1", "g_max_spread"),
         )
         for backend in ({}, SIMULATED)
+    ),
+    *(
+        (cells(f"{key}=1e308, g_max_siemens=2"), f"device.cells.{key}")
+        for key in ("g_min_spread", "g_max_spread", "device_spread_relative", "flicker_relative")
     ),
     (cells("levels=1"), "device.cells.levels"),
     (cells('programming="pulses"'), 'programming = "pulses" needs pulses'),
@@ -265,3 +271,15 @@ def test_conductances_of_any_size_are_right_or_refused(layers, decades, wiring):
             continue
         expected = exact(network, conductances, inputs, wiring)
         assert np.abs(found - expected).max() <= 1e-9 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [{}, {"cells": {"nonlinearity_v": 1.0}}, {"node_farads": 1e-9, "settle_s": 1e-6}],
+    ids=["at rest", "nonlinear cells", "a short wait"],
+)
+def test_a_look_at_no_images_is_no_volts(keys):
+    network = Network((3, 4, 2))
+    device = CIRCUIT.build(network, CIRCUIT.options.model_validate(keys), Relaxation())
+    device.program([np.ones(shape) for shape in network.shapes])
+    assert device.read_batch(np.zeros((0, 3))).mean.shape == (0, network.free_nodes)

@@ -13,7 +13,7 @@ from hilep.network import Network
 from hilep.simulators.cells.conduction import SinhLaw
 from hilep.simulators.circuit.graph import CircuitGraph, circuit_graph
 from hilep.simulators.circuit.nodal import solve
-from hilep.simulators.circuit.rectifiers import JunctionDiode, PrecisionRectifier
+from hilep.simulators.circuit.rectifiers import IdealDiode, JunctionDiode, PrecisionRectifier
 from hilep.simulators.circuit.wiring import Wiring
 
 
@@ -94,3 +94,15 @@ def test_bad_input_is_named():
         plain(spring_siemens=1.0)
     with pytest.raises(BadInputError, match="both"):
         plain(spring_siemens=1.0, targets=[0.0, 0.0], amps=[0.0, 0.0])
+
+
+def test_a_diode_whose_current_rounding_hides_does_not_hide_that_its_node_is_undecided():
+    """Segments 1e17 better than the cells drown the current that tells whether a diode holds."""
+    network = Network((1, 1, 1), "relu", "none", voltage_gain=4.0, current_gain=0.04)
+    cells = [np.array([[4e-9]]), np.array([[1e-9]])]
+    told = (network, cells, None, [1.0])
+    joined = solve(circuit_graph(*told, rectifier=IdealDiode(0.5), wiring=Wiring(meter_ohm=1e9)))
+    assert joined.volts_of("h1_0") > 0.7
+    wiring = Wiring(word_ohm=4e-9, meter_ohm=1e9)
+    with pytest.raises(NotSettledError, match=r"ill-conditioned|unique|stable"):
+        solve(circuit_graph(*told, rectifier=IdealDiode(0.5), wiring=wiring))

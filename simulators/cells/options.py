@@ -23,6 +23,7 @@ from hilep.simulators.cells.window import Window
 from hilep.simulators.cells.writing import WriteGain, WriteNoise
 
 Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+Spread: TypeAlias = Annotated[float, Field(ge=0, le=1e6)]
 Bend: TypeAlias = Annotated[float, Field(ge=-STEEPEST, le=STEEPEST)]
 Line: TypeAlias = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2)]
 
@@ -82,12 +83,12 @@ class CellOptions(Section):
 
     g_min_siemens: NotNegative | None = None
     g_max_siemens: Positive | None = None
-    g_min_spread: NotNegative = 0.0
-    g_max_spread: NotNegative = 0.0
+    g_min_spread: Spread = 0.0
+    g_max_spread: Spread = 0.0
     levels: Annotated[int, Field(ge=2, le=2**32)] | None = None
     write_noise_siemens: NotNegative = 0.0
-    write_noise_relative: NotNegative = 0.0
-    device_spread_relative: NotNegative = 0.0
+    write_noise_relative: Spread = 0.0
+    device_spread_relative: Spread = 0.0
     write_tolerance_siemens: NotNegative | None = None
     deadband_siemens: NotNegative | None = None
     programming: Literal["write", "pulses"] = "write"
@@ -95,9 +96,9 @@ class CellOptions(Section):
     pulse_nonlinearity_up: Bend = 0.0
     pulse_nonlinearity_down: Bend = 0.0
     pulse_asymmetry: Annotated[float, Field(gt=-1, lt=1)] = 0.0
-    pulse_cycle_noise: NotNegative = 0.0
-    pulse_device_spread: NotNegative = 0.0
-    pulse_nonlinearity_spread: NotNegative = 0.0
+    pulse_cycle_noise: Spread = 0.0
+    pulse_device_spread: Spread = 0.0
+    pulse_nonlinearity_spread: Spread = 0.0
     stuck_low: Fraction = 0.0
     stuck_high: Fraction = 0.0
     stuck_low_siemens: NotNegative | None = None
@@ -105,11 +106,11 @@ class CellOptions(Section):
     dead_rows: Fraction | list[Line] = 0.0
     dead_columns: Fraction | list[Line] = 0.0
     drift_exponent: NotNegative = 0.0
-    drift_spread: NotNegative = 0.0
+    drift_spread: Spread = 0.0
     drift_reference_s: Positive = 1.0
     retention_s: Positive | None = None
     retention_rest_siemens: NotNegative | None = None
-    flicker_relative: NotNegative = 0.0
+    flicker_relative: Spread = 0.0
     flicker_octaves: Annotated[Count, Field(le=64)] = 16
     flicker_period_s: Positive = 1.0
     nonlinearity_v: Positive | None = None

@@ -75,14 +75,18 @@ def bounded_step(
         step = _solved(matrix, magnitudes, leaving, x, at, polarity, bias_v, held)
         if not at.size:
             return step
-        after = x + step.change
-        doubt = float(np.abs(step.errors).max(initial=0.0))
-        spare = 16 * EPS * np.abs(after).max() + 4 * doubt * np.abs(step.change).max()
+        after, spare = _judged(x, step)
         below = ~held & (polarity * after[at] < bias_v - spare)
         drawn = -polarity * (matrix @ step.change + leaving)[at]
-        wrong = np.flatnonzero(below | (held & (drawn > magnitudes[at] * spare)))
+        with np.errstate(over="ignore"):
+            hidden = magnitudes[at] * spare
+        wrong = np.flatnonzero(below | (held & (drawn > hidden)))
         if not wrong.size:
-            return step
+            tied = held & (np.abs(drawn) <= hidden)
+            if not (tied.any() and after.any()):
+                return step
+            free = _solved(matrix, magnitudes, leaving, x, at, polarity, bias_v, held & ~tied)
+            return _preferred(step, free, x, at, polarity, bias_v)
         if wrong.size < best:
             best, patience = wrong.size, PATIENCE
         elif patience:
@@ -91,6 +95,29 @@ def bounded_step(
             wrong = wrong[-1:]
         held[wrong] ^= True
     raise NotSettledError(f"circuit: no set of conducting diodes in {MOST_PIVOTS} pivots")
+
+
+def _judged(x: Doubles, step: Step) -> tuple[Doubles, float]:
+    """Return the volts after a step, and those by which rounding may have moved them."""
+    after = x + step.change
+    doubt = float(np.abs(step.errors).max(initial=0.0))
+    return after, 16 * EPS * np.abs(after).max() + 4 * doubt * np.abs(step.change).max()
+
+
+def _preferred(
+    held: Step, free: Step, x: Doubles, at: Indices, polarity: Doubles, bias_v: float
+) -> Step:
+    """Return the step with its ties free where their bounds allow it, else with them held.
+
+    Rounding hides the currents of ties. Held they would hide how little else decides their volts,
+    so the errors are those without them.
+    """
+    after, spare = _judged(x, free)
+    if (free.held | (polarity * after[at] >= bias_v - spare)).all():
+        return free
+    negative = free.errors.min(initial=0.0) < 0
+    errors = free.errors if negative else np.maximum(held.errors, free.errors)
+    return Step(held.change, held.held, errors)
 
 
 def _solved(

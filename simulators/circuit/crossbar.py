@@ -113,10 +113,11 @@ class CircuitCrossbar(SolvedCrossbar):
 
     def read_batch(self, volts: ArrayLike, samples: int = 1) -> Reading:
         """See `Crossbar.read_batch`."""
-        if self.settle_s is None:
-            return super().read_batch(volts, samples)
+        inputs = self._checked_inputs(volts)
+        if self.settle_s is None or not len(inputs):
+            return super().read_batch(inputs, samples)
         readings = []
-        for row in self._checked_inputs(volts):
+        for row in inputs:
             self.clamp(row)
             readings.append(self._read(samples, "evaluation"))
         return stacked(readings)

@@ -129,6 +129,7 @@ def _alone(
         image, node = np.argwhere(undecided)[0]
         raise NotSettledError(
             f"circuit: no conductance joins {names[int(np.flatnonzero(lone)[node])]} to anything "
-            f"(image {image}); nothing decides its voltage"
+            f"(image {image}); nothing decides its voltage, as a "
+            "network.g_min_siemens above 0 or a device.meter_ohm would"
         )
     return volts

@@ -78,6 +78,11 @@ class JunctionDiode:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise BadInputError(f"diode {name}: expected a finite number > 0, got {value}")
+        if not 1e-300 <= self.slope_v < math.inf:
+            raise BadInputError(
+                f"diode ideality, kelvin: {self.ideality} at {self.kelvin} K give a slope voltage "
+                f"of {self.slope_v} V, expected at least 1e-300 and finite"
+            )
         for name in ("series_ohm", "leakage_siemens"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):

@@ -130,7 +130,8 @@ class CircuitSolver:
             ]
             if start is None:
                 self._points = points
-            return np.stack([point.free_volts for point in points])
+            shape = (len(points), self.network.free_nodes)
+            return np.array([point.free_volts for point in points]).reshape(shape)
         amps, siemens, held = self._external(drive, pull)
         ports = self.reduced.ports
         volts = settle(
