@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from hilep.backends import Backend, Relaxation
 from hilep.config import Section
@@ -16,12 +17,35 @@ class BenchOptions(Section):
     """Keys of `[device]` for `backend = "bench"`.
 
     Attributes:
-        file: the bench file, relative to where the command is run.
+        file: the bench file, relative to where the command is run; a replay can do without.
         virtual: run against the bench's virtual twin in place of its instruments.
+        record: file to append every message to, relative to where the command is run.
+        replay: recording to run from in place of any instrument.
+        replay_part: which part of it, from 1 on: there is one for each run that it records.
+        replay_in_real_time: whether messages wait until the time at which they were recorded.
     """
 
-    file: Annotated[str, Field(min_length=1)]
+    # The others are checked by what this one is, so it comes first.
+    replay: Annotated[str, Field(min_length=1)] | None = None
+    replay_part: Annotated[int, Field(ge=1)] = 1
+    replay_in_real_time: bool = False
+    file: Annotated[str, Field(validate_default=True)] = ""
     virtual: bool = False
+    record: Annotated[str, Field(min_length=1)] | None = None
+
+    @field_validator("file")
+    @classmethod
+    def _file_of_a_bench(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.data.get("replay") is None:
+            raise ValueError("missing, expected a bench file")
+        return value
+
+    @field_validator("virtual", "record")
+    @classmethod
+    def _no_instruments(cls, value: Any, info: ValidationInfo) -> Any:
+        if value and info.data.get("replay") is not None:
+            raise ValueError("expected it not given with replay, which needs no instruments")
+        return value
 
 
 def build(network: Network, options: BenchOptions, relaxation: Relaxation) -> Crossbar:
@@ -30,8 +54,23 @@ def build(network: Network, options: BenchOptions, relaxation: Relaxation) -> Cr
     from hilep.instruments.bench import Bench
     from hilep.instruments.benchfile import BenchFile
 
-    file = BenchFile.load(options.file)
+    file = BenchFile.load(options.file) if options.file else None
+    if options.replay is not None:
+        from hilep.instruments.replaying import ReplayedBench
+
+        return ReplayedBench.load(
+            options.replay,
+            network,
+            file=file,
+            part=options.replay_part,
+            real_time=options.replay_in_real_time,
+        )
+    assert file is not None
     twin = drivers.loaded(drivers.TWINS, "default", "device.virtual") if options.virtual else None
+    if options.record is not None:
+        from hilep.instruments.recording import RecordedBench
+
+        return RecordedBench(file, network, Path(options.record), twin=twin)
     return Bench(file, network, twin=twin)
 
 

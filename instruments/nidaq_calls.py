@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hilep.errors import HilepError, MissingExtraError
+from hilep.instruments import taps
 from hilep.instruments.errors import InstrumentError, NotAnswering
 
 # nidaqmx.error_codes.DAQmxErrors: time-outs of reads, writes and waits, then devices that are gone.
@@ -38,9 +39,14 @@ def module(name: str) -> Any:
         MissingExtraError: the package is not installed.
     """
     try:
-        return importlib.import_module(name)
+        found = importlib.import_module(name)
     except ImportError as error:
         raise MissingExtraError("an NI-DAQmx device", "bench") from error
+    if taps.some():
+        from hilep.instruments.nidaq_tapped import tapped
+
+        return tapped(name, found)
+    return found
 
 
 @contextlib.contextmanager

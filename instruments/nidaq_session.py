@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from hilep.errors import BadInputError
+from hilep.instruments import taps
 from hilep.instruments.errors import IdentityError, InstrumentError, StateUnknownError
 from hilep.instruments.exchange import Messages
 from hilep.instruments.instrument import Identity, SafeReport
@@ -75,7 +76,8 @@ class NISession(ABC):
         """Keep other threads and programs off this device meanwhile; transactions nest."""
         self._lock.acquire(self.lock_timeout_s)
         try:
-            yield self
+            with taps.speaking(self.resource):
+                yield self
         finally:
             self._lock.release()
 
@@ -196,7 +198,7 @@ class NISession(ABC):
         if not self._outputs:
             return SafeReport(True, f"{self.name}: it has no outputs{trouble}")
         try:
-            with spoken(self.name, "safe", self._fail):
+            with spoken(self.name, "safe", self._fail), taps.speaking(self.resource):
                 self._write_zeros()
         except Exception as error:
             return SafeReport(None, f"{self.name}: 0 V could not be written: {error}{trouble}")

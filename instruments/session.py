@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilep.errors import BadInputError, MissingExtraError
+from hilep.errors import BadInputError, HilepError, MissingExtraError
+from hilep.instruments import taps
 from hilep.instruments.errors import GarbledAnswerError, NotAnswering
 
 try:
@@ -127,12 +128,18 @@ class Session:
 
     def _opened(self) -> Adapter:
         try:
-            adapter = VISAAdapter(self.resource, **self._visa)
+            adapter = taps.opened(self.resource, self._connected)
+        except HilepError:
+            raise
         except (ValueError, AttributeError) as error:
             raise BadInputError(f"{self.resource}: cannot be opened by VISA: {error}") from error
         except Exception as error:  # pyvisa-py raises a bare Exception where nothing listens
             raise self._gone(error, "") from error
         self._set_s = None
+        return adapter
+
+    def _connected(self) -> Adapter:
+        adapter = VISAAdapter(self.resource, **self._visa)
         if self.resource.upper().endswith("SOCKET"):
             _send_at_once(adapter.connection)
         return adapter

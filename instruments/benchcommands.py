@@ -1,0 +1,94 @@
+"""`hilep bench check` and `hilep bench safe`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from hilep.instruments.benchcheck import CheckResult
+
+BenchArgument = Annotated[Path, typer.Argument(metavar="BENCH", help="Bench file.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="End with one JSON object on standard output.")
+]
+
+
+def check(
+    file: BenchArgument,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="Configuration of the run to come: its network is meant."),
+    ] = None,
+    virtual: Annotated[
+        bool, typer.Option("--virtual", help="Check the bench's virtual twin; arms nothing.")
+    ] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave cells that are written by pulses as they are.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Check identities, limits, wiring and knees of a bench at low level, and arm its file."""
+    from hilep.config import load
+    from hilep.instruments import benchcheck, drivers, findings
+    from hilep.instruments.benchfile import BenchFile
+    from hilep.instruments.benchnetwork import wired_network
+
+    bench = BenchFile.load(file)
+    network = wired_network(bench) if config is None else load(config).network.network()
+    twin = drivers.loaded(drivers.TWINS, "default", "--virtual") if virtual else None
+    with _terminable():
+        result = benchcheck.check(bench, network, known=config is not None, twin=twin, keep=keep)
+    findings.show(result.findings)
+    print(_verdict(result), file=sys.stderr)
+    if as_json:
+        print(json.dumps(result.plain()))
+    return 0 if result.passed else 1
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Let termination end what happens inside as Ctrl-C does, outputs off."""
+    kinds = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    kinds = [kind for kind in kinds if signal.getsignal(kind) is signal.SIG_DFL]
+    for kind in kinds:
+        signal.signal(kind, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for kind in kinds:
+            signal.signal(kind, signal.SIG_DFL)
+
+
+def _verdict(result: CheckResult) -> str:
+    path = result.file.path
+    failed = sum(finding.verdict == "failed" for finding in result.findings)
+    if not result.passed:
+        return f"{path}: {failed} failed; not armed; outputs {'off' if result.off else 'MAY BE ON'}"
+    if result.virtual:
+        return f"{path}: passed on its virtual twin, which arms nothing; outputs off"
+    return f"{path}: passed and armed; outputs off"
+
+
+def safe(file: BenchArgument, as_json: JsonOption = False) -> int:
+    """Switch off every output of a bench, and say of each instrument whether it is off."""
+    from hilep.instruments.benchfile import BenchFile
+    from hilep.instruments.benchoff import switch_off
+
+    words = {True: "off", False: "ON", None: "NOT KNOWN TO BE OFF"}
+    found = {}
+    for one in switch_off(BenchFile.load(file)):
+        found[one.name] = one.off
+        text = "" if one.off is True else f": {' '.join(one.text.split())}"
+        print(f"{one.name} {words[one.off]}{text}", file=sys.stderr, flush=True)
+    everything = all(off is True for off in found.values())
+    if as_json:
+        print(json.dumps({"all_off": everything, "off": found}))
+    return 0 if everything else 1
