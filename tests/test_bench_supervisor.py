@@ -38,6 +38,8 @@ def started(folder, boxes, *program):
     folders = (folder, HERE, HERE.parent, os.environ.get("PYTHONPATH", ""))
     process = subprocess.Popen(
         [sys.executable, *program, str(path)],
+        # Elsewhere than in a checkout, whose own entry points would be found before these.
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -127,7 +129,9 @@ def test_a_forked_child_that_holds_the_pipe_does_not_keep_the_outputs_on(tmp_pat
     # The child holds the sockets as well, so the boxes do not see the run's end.
     boxes = [bench_loopback.Box(crowded=True) for _ in range(3)]
     with started(tmp_path, boxes, "-c", FORKING) as process:
-        child = int(process.stdout.readline())
+        said = process.stdout.readline()
+        assert said, process.stderr.read()
+        child = int(said)
         try:
             assert process.stdout.readline().strip() == "outputs on"
             process.kill()
