@@ -129,6 +129,8 @@ class BenchOutputs:
             return
         if self._lost and self.cells.wanted:
             self.write(station)
+        # Switching off opened the relays between the sources and the array.
+        station.programmer.connect()
         station.energise()
         self.on = True
         self.snapshot = {"taken_s": time.time(), **self.session.snapshots()}

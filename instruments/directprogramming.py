@@ -17,7 +17,7 @@ from hilep.instruments.errors import RangeLimitError
 from hilep.instruments.programsections import DirectProgram
 from hilep.instruments.roles import Rest, WriteReport
 from hilep.instruments.sourcerole import identities
-from hilep.instruments.sources import is_analog_output
+from hilep.instruments.sources import is_analog_output, take_outputs
 from hilep.instruments.status import COMPLIANCE
 from hilep.instruments.wiring import Line
 
@@ -110,16 +110,8 @@ class DirectProgrammer:
             instrument = self.instruments[name]
             channels = [line.channel for line in self._all if line.instrument == name]
             if is_analog_output(instrument):
-                if name not in {line.instrument for line in self._ready}:
-                    others = {
-                        line.channel: limit
-                        for line, limit in self.shared.items()
-                        if line.instrument == name
-                    }
-                    instrument.configure_outputs(
-                        {**others, **dict.fromkeys(channels, self.section.max_v)}
-                    )
-                    self._ready.update(Line(name, channel) for channel in channels)
+                others = {k.channel: v for k, v in self.shared.items() if k.instrument == name}
+                take_outputs(instrument, others | dict.fromkeys(channels, self.section.max_v))
                 continue
             for channel in channels:
                 one = instrument.channels[channel]

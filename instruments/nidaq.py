@@ -53,6 +53,11 @@ class NIDAQmx(NISession):
         messages: calls that wrote to outputs and calls that read inputs, so far.
     """
 
+    @property
+    def limits(self) -> dict[str, float]:
+        """The highest magnitude of each output in use, volts."""
+        return {} if self._ao is None else {c: o.limit_v for c, o in self._ao.outputs.items()}
+
     def configure_outputs(self, limits: Mapping[str, float]) -> None:
         """Take outputs into use, at 0 V.
 

@@ -89,11 +89,16 @@ class PulsedCell:
     def switch_off(self) -> None:
         """Switch the outputs off, one by one; with a poisoned session the whole instrument."""
         failure: Exception | None = None
+        made_safe: set[str] = set()
         for line in (self.source, *self.bias):
+            # A dead instrument is waited for once: others are still to be switched off.
+            if line.instrument in made_safe:
+                continue
             try:
                 self._channel(line).off()
             except Exception as error:
                 failure = failure or error
+                made_safe.add(line.instrument)
                 self.instruments[line.instrument].safe()
         if failure is not None:
             raise failure

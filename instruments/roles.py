@@ -103,6 +103,9 @@ class ConductanceProgrammer(Role, Protocol):
     rest: Rest
     volatile: bool
 
+    def connect(self) -> None:
+        """Join the cells to the running network, before outputs go on; they are off meanwhile."""
+
     def program(self, cells: NDArray[np.int64], siemens: Doubles, tolerance: float) -> WriteReport:
         """Bring each cell to its conductance.
 

@@ -46,6 +46,18 @@ class SourceLine:
     four_wire: bool = False
 
 
+def take_outputs(instrument: Any, limits: Mapping[str, float]) -> None:
+    """Take analog outputs into use, at 0 V; those of a device that are in use keep their levels."""
+    used = getattr(instrument, "limits", None) or {}
+    if all(used.get(channel) == limit for channel, limit in limits.items()):
+        return
+    kept = {channel: instrument.levels[channel] for channel in used if channel not in limits}
+    # A device has one set of outputs, which starts at 0 V.
+    instrument.configure_outputs({**used, **limits})
+    if kept:
+        instrument.apply(kept)
+
+
 def is_analog_output(driver: Any) -> bool:
     """Return whether a driver's outputs are volts without a current limit to set."""
     return hasattr(driver, "configure_outputs")
@@ -94,7 +106,7 @@ class Sources:
         for name, limits in outputs.items():
             keys = {self.lines[Line(name, channel)].key for channel in limits}
             try:
-                self.instruments[name].configure_outputs(limits)
+                take_outputs(self.instruments[name], limits)
             except BadInputError as error:
                 raise wrapped(", ".join(sorted(keys)), error) from error
         self._asked = dict.fromkeys(self.lines, 0.0)

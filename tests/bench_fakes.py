@@ -207,6 +207,16 @@ class FakeScanner(Fake):
 class FakeOutputs(Fake):
     """Analog outputs: always driven, without a current limit."""
 
+    limits = None
+
+    @property
+    def levels(self):
+        return {c: self.world.levels[Line(self.name, c)] for c in self.limits or {}}
+
+    def safe(self):
+        self.limits = {}
+        return super().safe()
+
     def configure_outputs(self, limits):
         if max(limits.values()) > 10:
             raise RangeLimitError("limit is beyond its range of 10 V")

@@ -16,6 +16,9 @@ class Programmer:
         self.world.writer = self
         self.identity = {}
 
+    def connect(self):
+        pass
+
     def program(self, cells, siemens, tolerance):
         world = self.world
         if "interrupt" in world.faults.get("program", ()):

@@ -9,6 +9,7 @@ from virtual_files import NETWORK, bench_file, direct, siemens, tables
 
 from hilep.instruments import locks
 from hilep.nudging import Nudging
+from hilep.reading import LayerUpdate, Update
 from hilep.testing import equilibrium
 
 pytest.importorskip("pymeasure", reason="needs the bench extra")
@@ -99,6 +100,37 @@ def test_every_output_is_off_at_the_end(tmp_path, kind):
         state = world.measure(names, 0.0, np.random.default_rng(0))
         assert not state.volts.any()
         assert not state.amps.any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sources_are_joined_to_the_array_again_after_safe(tmp_path, kind):
+    with on_twin(tmp_path, kind) as (bench, _):
+        bench.program(CONDUCTANCES)
+        bench.clamp([0.7, -0.4])
+        before = bench.read(4).mean
+        bench.safe()
+        bench.clamp([0.7, -0.4])
+        np.testing.assert_allclose(bench.read(4).mean, before, atol=1e-3)
+        assert abs(before).max() > 0.01
+
+
+@pytest.mark.parametrize("clamped_first", [False, True])
+def test_clamps_and_cells_on_one_card_keep_each_other_s_levels(tmp_path, clamped_first):
+    with on_twin(tmp_path, "direct") as (bench, resources):
+        inputs = np.array([0.7, -0.4])
+        if clamped_first:
+            bench.clamp(inputs)
+        bench.program(CONDUCTANCES)
+        if not clamped_first:
+            bench.clamp(inputs)
+        ones = [LayerUpdate(np.eye(shape[0]), np.full(shape, 1e-6)) for shape in NETWORK.shapes]
+        for more in (0.0, 1e-6):
+            cells = resources.world.siemens()
+            for found, asked in zip(cells, CONDUCTANCES, strict=True):
+                np.testing.assert_allclose(found, asked + more, rtol=0.055)
+            expected = equilibrium(NETWORK, cells, None, inputs)
+            np.testing.assert_allclose(bench.read(4).mean, expected, atol=2e-4)
+            assert bench.update([Update(tuple(ones))]).failed == ()
 
 
 @pytest.mark.parametrize("kind", KINDS)

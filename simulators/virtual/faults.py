@@ -14,13 +14,16 @@ class Fault:
     Attributes:
         kind: "lose": the instrument never sees the message. "drop": it acts, its answer is lost.
             "delay": the answer comes `seconds` late. "truncate": half of the answer, without its
-            end. "garble": as many wrong bytes. "replace": `answer` instead. "close": the connection
-            ends before the instrument acts. "hang up": it ends after the instrument acted.
+            end. "cut": half of it, with its end. "garble": as many wrong bytes. "replace": `answer`
+            instead. "close": the connection ends before the instrument acts. "hang up": it ends
+            after the instrument acted.
         seconds: of delay, in real time.
         answer: the bytes of "replace".
     """
 
-    kind: Literal["lose", "drop", "delay", "truncate", "garble", "replace", "close", "hang up"]
+    kind: Literal[
+        "lose", "drop", "delay", "truncate", "cut", "garble", "replace", "close", "hang up"
+    ]
     seconds: float = 0.0
     answer: bytes = b""
 
@@ -30,6 +33,8 @@ class Fault:
             return b""
         if self.kind == "truncate":
             return answer[: len(answer) // 2]
+        if self.kind == "cut":
+            return answer[: len(answer) // 2] + b"\n" if answer else b""
         if self.kind == "garble":
             return bytes(0x80 | (byte ^ 0x55) for byte in answer.rstrip(b"\n")) + b"\n"
         return self.answer if self.kind == "replace" else answer

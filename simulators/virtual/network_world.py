@@ -124,6 +124,12 @@ class NetworkWorld:
         """The names of the terminals."""
         return (*self.nodes.index, *self.cells.controls)
 
+    @property
+    def driven(self) -> set[str]:
+        """The names of the nodes at which an output is on."""
+        with self._lock:
+            return {self.nodes.names[n] for n, one in self._drives.items() if one.kind != "off"}
+
     def siemens(self) -> list[Doubles]:
         """Return what the cells conduct now, one (n_pre, n_post) per layer."""
         with self._lock:
@@ -203,8 +209,6 @@ class NetworkWorld:
                     amps[k], limited[k] = self._given(point, node, drive)
             return Measured(found, np.broadcast_to(amps, found.shape).copy(), limited)
 
-    # Inside.
-
     def _known(self, terminals: Sequence[str]) -> None:
         for terminal in terminals:
             if terminal not in self.nodes.index and terminal not in self.cells.controls:
@@ -241,8 +245,7 @@ class NetworkWorld:
         amps = total
         if node in self._polarity and self._ideal:
             # The diode takes what the source does not give.
-            least, most = source(drive).between(volts)
-            amps = float(np.clip(total, least, most))
+            amps = float(np.clip(total, *source(drive).between(volts)))
         if drive.kind == "volts":
             return amps, volts != drive.level
         return amps, abs(volts) >= drive.limit
