@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ def test_the_notebook_runs(path: Path, tmp_path: Path) -> None:
     pytest.importorskip("ipykernel", reason="needs ipykernel: install hilep[test]")
     nbformat = pytest.importorskip("nbformat", reason="needs nbformat: install hilep[test]")
     notebook = nbformat.read(path, as_version=4)
+    for table in FOLDER.glob("*.csv"):
+        shutil.copy(table, tmp_path)
     client = nbclient.NotebookClient(
         notebook,
         timeout=SECONDS,
