@@ -2,7 +2,8 @@
 
     python benchmarks/seeds.py [CONFIG] [--seeds 10] [--out FOLDER] [--set section.key=value ...]
 
-Trial k has training.seed = device.seed = k, and data.seed = k unless --same-split is given. With
+Trial k has training.seed = k, device.seed = k where the device takes one (a bench does not), and
+data.seed = k unless --same-split is given. With
 --out the run files are kept: what is finished is not trained again, what was interrupted goes on.
 """
 
@@ -17,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from hilep import experiment
+from hilep import backends, experiment
 from hilep.config import load
 from hilep.runfile import read_run
 
@@ -45,14 +46,15 @@ def main() -> None:
     parser.add_argument("--same-split", action="store_true")
     parser.add_argument("--json", action="store_true")
     told = parser.parse_args()
+    device = load(told.config, told.settings).device.backend
+    seeded = ["training"] + ["device"] * ("seed" in backends.backend(device).options.model_fields)
+    seeded += [] if told.same_split else ["data"]
     verdicts, accuracies = [], []
     with tempfile.TemporaryDirectory() as temporary:
         folder = told.out or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         for seed in range(told.seeds):
-            settings = [*told.settings, f"training.seed={seed}", f"device.seed={seed}"]
-            if not told.same_split:
-                settings.append(f"data.seed={seed}")
+            settings = [*told.settings, *(f"{section}.seed={seed}" for section in seeded)]
             verdict, accuracy = trial(told.config, settings, folder / f"seed-{seed}.h5")
             verdicts.append(verdict)
             accuracies.append(accuracy)
