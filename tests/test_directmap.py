@@ -118,6 +118,7 @@ class FakeOutputs:
         self.configured = []
 
     def configure_outputs(self, limits):
+        self.limits = dict(limits)
         self.configured.append(dict(limits))
 
     def apply(self, levels):
