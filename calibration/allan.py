@@ -112,13 +112,33 @@ def degrees_of_freedom(points: int, reads: int, noise: NoiseType) -> float:
     return max(float(nu), 1.0)
 
 
+def _degrees(points: int, reads: int, pause: int, noise: NoiseType) -> float:
+    """Return the degrees of freedom with a pause: exact for white reads, else too few."""
+    if pause == 0:
+        return degrees_of_freedom(points, reads, noise)
+    delay = reads + pause
+    if noise != "white":
+        return degrees_of_freedom(points, delay, noise)
+    count = points - delay - reads + 1
+    lags = np.arange(1, count)
+
+    def shared(lag: NDArray[np.int64]) -> Doubles:
+        return np.maximum(0.0, 1 - np.abs(lag) / reads)
+
+    correlations = shared(lags) - (shared(lags - delay) + shared(lags + delay)) / 2
+    return max(float(count / (1 + 2 * ((1 - lags / count) * correlations**2).sum())), 1.0)
+
+
 def allan_deviation(
     volts: ArrayLike,
     reads: ArrayLike | None = None,
     confidence: float = 0.95,
     noise: NoiseType | None = None,
+    pause: int = 0,
 ) -> AllanDeviation:
     """Return the overlapping Allan deviation of one record with chi-square confidence limits.
+
+    With a pause it is that of two means which lie further apart; see `mean_difference_deviation`.
 
     Args:
         volts: reads (n,) at equal intervals.
@@ -126,10 +146,11 @@ def allan_deviation(
         confidence: of the limits.
         noise: the power law that the limits suppose; found for each N unless told, and where few
             means are left taken from the N before.
+        pause: reads that would fit between the end of one mean and the start of the other.
 
     Raises:
-        BadInputError: for reads that are not finite, fewer than 4 of them, or an N that does not
-            fit twice into the record.
+        BadInputError: for reads that are not finite, fewer than 4 of them, a negative pause, or an
+            N that does not fit twice into the record.
     """
     from scipy.stats import chi2
 
@@ -137,13 +158,17 @@ def allan_deviation(
     n = record.shape[0]
     if n < 4:
         raise BadInputError(f"Allan deviation: expected at least 4 reads, got {n}")
+    if pause < 0:
+        raise BadInputError(f"Allan deviation: expected a pause of 0 reads or more, got {pause}")
     chosen = octaves(n) if reads is None else np.atleast_1d(np.asarray(reads, dtype=np.int64))
-    deviation = np.array([mean_difference_deviation(record, int(m)) for m in chosen])
+    deviation = np.array(
+        [mean_difference_deviation(record, int(m), int(m) + pause) for m in chosen]
+    )
     types: list[NoiseType] = []
     for m in chosen:
         few = n // m < 30 and types
         types.append(noise or (types[-1] if few else noise_type(record, int(m))))
-    nu = np.array([degrees_of_freedom(n, int(m), t) for m, t in zip(chosen, types, strict=True)])
+    nu = np.array([_degrees(n, int(m), pause, t) for m, t in zip(chosen, types, strict=True)])
     tail = (1 - confidence) / 2
     return AllanDeviation(
         reads=chosen,

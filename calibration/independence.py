@@ -68,12 +68,14 @@ def independence(
     reads: int | None = None,
     interval_s: float | None = None,
     false_alarms: float = 0.01,
+    names: ArrayLike | None = None,
 ) -> Independence:
     """Judge whether reads are independent.
 
     Three tests share the false alarms: means of blocks against the reads within them (analysis of
-    variance, at N = 2, 4, ... and at the N planned; three quarters), the first ten
-    autocorrelations (Ljung-Box; an eighth) and lines in the spectrum (an eighth).
+    variance, at N = 2, 4, ... and at the N planned; two thirds), the first ten
+    autocorrelations (Ljung-Box; a 32nd, because its tail is heavier than chi-square's for short
+    records) and lines in the spectrum (an eighth).
 
     Args:
         volts: differences of free and nudged reads, or reads of one phase, (n,) or (n, nodes), in
@@ -81,6 +83,7 @@ def independence(
         reads: the N planned; without it every N that the record can test.
         interval_s: seconds between reads, for the mains.
         false_alarms: probability of `independent` False for white Gaussian noise, over all nodes.
+        names: numbers by which `why` names the nodes (nodes,); unless given 0, 1, ...
 
     Raises:
         BadInputError: for reads that are not finite or constant, fewer than 20, or an N below 1.
@@ -102,16 +105,20 @@ def independence(
         lines(node, interval_s, false_alarms / (8 * nodes)) if n >= 32 else () for node in record.T
     )
     why = []
+    called = np.arange(nodes) if names is None else np.asarray(names)
     budget = false_alarms / nodes
     if ladder.size:
-        bad = np.flatnonzero(p_blocks.min(axis=0) * ladder.size < 0.75 * budget)
-        why += [_line_of_blocks(int(node), excess, p_blocks, ladder) for node in bad]
-    correlated = _lag_p_values(correlations, n) < budget / 8
+        bad = np.flatnonzero(p_blocks.min(axis=0) * ladder.size < budget * 2 / 3)
+        why += [
+            _line_of_blocks(called[node], excess[:, node], p_blocks[:, node], ladder)
+            for node in bad
+        ]
+    correlated = _lag_p_values(correlations, n) < budget / 32
     why += [
-        f"node {node}: neighbouring reads are correlated, lag-1 {correlations[1, node]:.3f}"
+        f"node {called[node]}: neighbouring reads are correlated, lag-1 {correlations[1, node]:.3f}"
         for node in np.flatnonzero(correlated)
     ]
-    why += [_line_of_spectrum(node, lines_) for node, lines_ in enumerate(found) if lines_]
+    why += [_line_of_spectrum(called[k], each) for k, each in enumerate(found) if each]
     testable = n // BLOCKS
     tested = testable if ladder.size else 0
     verdict: bool | Literal["cannot tell"] = not why
@@ -191,9 +198,9 @@ def _lag_p_values(correlations: Doubles, n: int) -> Doubles:
 def _line_of_blocks(
     node: int, excess: Doubles, p_values: Doubles, ladder: NDArray[np.int64]
 ) -> str:
-    row = int(p_values[:, node].argmin())
+    row = int(p_values.argmin())
     return (
-        f"node {node}: means of {ladder[row]} reads vary {excess[row, node]:.2f} times as much "
+        f"node {node}: means of {ladder[row]} reads vary {excess[row]:.2f} times as much "
         "(variance) as independent reads give"
     )
 

@@ -192,6 +192,16 @@ class TrainingSection(Section):
         return out[0], out[1]
 
 
+class CalibrationSection(Section):
+    """`[calibration]`: what `hilep calibrate` measures; training takes no notice of it."""
+
+    pairs: Count = 200
+    reads: Count = 1024
+    image: Annotated[int, Field(ge=0)] = 0
+    nudge_fraction: Positive = 1.0
+    settling: bool = True
+
+
 class Config(Section):
     """A whole configuration file."""
 
@@ -199,6 +209,7 @@ class Config(Section):
     network: NetworkSection = NetworkSection()
     device: DeviceSection = DeviceSection()
     training: TrainingSection = TrainingSection()
+    calibration: CalibrationSection = CalibrationSection()
 
     @field_validator("network")
     @classmethod

@@ -111,6 +111,26 @@ class Crossbar(ABC):
         """
         raise UnsupportedError(f"{type(self).__name__}: no spring nudge; use nudging = 'current'")
 
+    def read_after(self, delay_s: float, samples: int = 1) -> Reading:
+        """Read every free node from `delay_s` after the last clamp or nudge on, settled or not.
+
+        The reads are those of `read`, as fast as the device takes them. It is meant for the first
+        read after a clamp or a nudge.
+
+        Args:
+            delay_s: seconds, 0 or more; a device that cannot begin as soon does so as soon as it
+                can.
+            samples: reads of each node, one after the other.
+
+        Returns:
+            A `Reading` with volts and with the delays achieved, `delays_s`, both (samples, n_free).
+
+        Raises:
+            UnsupportedError: where the backend has no time in which it settles.
+            BadInputError: as `read`, and for a delay that is negative or not finite.
+        """
+        raise UnsupportedError(f"{type(self).__name__}: no reads at a stated time after a change")
+
     def require(self, nudging: Nudging) -> None:
         """Refuse, before anything is clamped, a nudging or gains that this backend cannot do.
 

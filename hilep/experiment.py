@@ -16,6 +16,7 @@ from hilep.errors import ConfigError, RunFileError
 from hilep.initial import initial_conductances
 from hilep.provenance import provenance
 from hilep.rawreads import RawReads, reads_folder
+from hilep.reading import ProgramReport
 from hilep.runfile import RunFile, read_run, require_vacant
 from hilep.streams import stream
 from hilep.trainer import Trainer
@@ -79,7 +80,7 @@ def prepare(config: Config, path: Path, overwrite: bool = False) -> Experiment:
         crossbar = backends.crossbar(config, config.network.network())
         unless_ready.enter_context(crossbar)
         trainer = Trainer(crossbar, dataset, config.training)
-        _begin(crossbar, config)
+        begin(crossbar, config)
         trainer.rehearse()
         run = RunFile.create(
             path,
@@ -132,7 +133,7 @@ def resume(path: Path, config: Config | None = None) -> Experiment:
         trainer = Trainer(crossbar, dataset, run.config.training)
         checkpoint = run.latest()
         if checkpoint is None:
-            _begin(crossbar, run.config)
+            begin(crossbar, run.config)
             trainer.rehearse()
         else:
             bias = checkpoint.bias_currents if crossbar.network.bias == "current" else None
@@ -146,8 +147,12 @@ def resume(path: Path, config: Config | None = None) -> Experiment:
     return Experiment(run.config, crossbar, dataset, trainer, run)
 
 
-def _begin(crossbar: Crossbar, config: Config) -> None:
-    """Program the conductances that a run begins with."""
+def begin(crossbar: Crossbar, config: Config) -> ProgramReport:
+    """Program the conductances that a run begins with.
+
+    Raises:
+        ConfigError: for an initial scale that single precision does not hold.
+    """
     section = config.network
     with np.errstate(over="ignore", invalid="ignore"):
         conductances = initial_conductances(
@@ -161,7 +166,7 @@ def _begin(crossbar: Crossbar, config: Config) -> None:
             "network.initial_scale_siemens: expected siemens that single precision holds, got "
             f"{section.initial_scale_siemens:g}"
         )
-    crossbar.program(conductances)
+    return crossbar.program(conductances)
 
 
 def _require_reads(path: Path, config: Config, updates: int) -> None:

@@ -32,6 +32,8 @@ class Reading:
         time_s: seconds since the epoch when the reads ended; NaN where time has no meaning.
         status: bit field per node (..., n_free) over all its reads, 0 where all are good, such as
             `SATURATED`; or None where every node's are.
+        delays_s: seconds from the last clamp or nudge until each read began (N, n_free), from
+            `Crossbar.read_after`; None from `read`.
     """
 
     mean: Floats
@@ -41,6 +43,7 @@ class Reading:
     clamped: Reading | None = None
     time_s: float = float("nan")
     status: NDArray[np.uint8] | None = None
+    delays_s: Floats | None = None
 
     @property
     def flags(self) -> NDArray[np.uint8]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from hilep.instruments.status import without_sentinels
+
 
 @dataclass(frozen=True, slots=True)
 class Acquisition:
@@ -37,6 +39,20 @@ class Acquisition:
             found = getattr(self, name).shape
             if found != shape:
                 raise ValueError(f"Acquisition.{name} has shape {found}, expected {shape}")
+
+    @classmethod
+    def of_volts(
+        cls, channels: Sequence[str], volts: NDArray[np.float64], time_s: NDArray[np.float64]
+    ) -> Acquisition:
+        """Return what a voltmeter read: sentinels become NaN with their status, amperes are NaN.
+
+        Args:
+            channels: names, in the order of the second axis.
+            volts: (samples, channels) as the instrument sent them.
+            time_s: (samples, channels).
+        """
+        good, status = without_sentinels(volts)
+        return cls(tuple(channels), good, np.full(volts.shape, np.nan), time_s, status)
 
     @property
     def samples(self) -> int:

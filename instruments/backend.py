@@ -50,9 +50,9 @@ class BenchOptions(Section):
 
 def build(network: Network, options: BenchOptions, relaxation: Relaxation) -> Crossbar:
     """Return the bench that `options` describe; it settles by itself."""
-    from hilep.instruments import drivers
     from hilep.instruments.bench import Bench
     from hilep.instruments.benchfile import BenchFile
+    from hilep.instruments.twins import installed_twin
 
     file = BenchFile.load(options.file) if options.file else None
     if options.replay is not None:
@@ -66,7 +66,7 @@ def build(network: Network, options: BenchOptions, relaxation: Relaxation) -> Cr
             real_time=options.replay_in_real_time,
         )
     assert file is not None
-    twin = drivers.loaded(drivers.TWINS, "default", "device.virtual") if options.virtual else None
+    twin = installed_twin("device.virtual") if options.virtual else None
     if options.record is not None:
         from hilep.instruments.recording import RecordedBench
 

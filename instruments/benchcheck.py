@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from hilep.arrays import Doubles
+from hilep.errors import BadInputError, HilepError
 from hilep.instruments.arming import arm, disarm
 from hilep.instruments.bench import Bench
 from hilep.instruments.benchfile import BenchFile
 from hilep.instruments.benchprobe import Probe
 from hilep.instruments.benchsession import Twin
 from hilep.instruments.cellcheck import TestCells, every_cell, prepared_cells
+from hilep.instruments.connections import Connections
 from hilep.instruments.findings import Finding, passed
 from hilep.instruments.kneecheck import knees
-from hilep.instruments.sourcerole import identities
 from hilep.instruments.stations import Station
-from hilep.instruments.wiring import Line, lines_of
+from hilep.instruments.wiring import lines_of
 from hilep.instruments.wiringfaults import indistinct
 from hilep.instruments.wiringmodel import WiringModel
 from hilep.instruments.wiringtest import WiringTest, low_levels
@@ -87,20 +88,21 @@ def check(
     Raises:
         BadInputError: file and network do not belong together, an instrument is another one, or
             lacks a range or limit that the file asks for.
-        InstrumentError: an instrument does not answer, or is in use. Outputs are off.
+        InstrumentError: an instrument is in use, or stopped answering. Outputs are off. Where some
+            cannot be opened at all, the findings say so of each, and nothing else is tested.
     """
     result = CheckResult(file, twin is not None)
     bench = Bench(file, network, twin=twin, unchecked=True)
     try:
         try:
-            with bench:
-                _Check(bench, known, keep, result.findings).run()
-                connections = bench.session.connections
-            reports = {} if connections is None else connections.reports
-            result.off = bool(reports) and all(one.off is True for one in reports.values())
-            for name, one in reports.items():
-                if one.off is not True:
-                    result.findings.append(Finding("outputs", name, "failed", one.text))
+            try:
+                with bench:
+                    _Check(bench, known, keep, result.findings).run()
+            except HilepError:
+                if not _unopened(bench.session.tried):
+                    raise
+                result.findings += _identified(file, bench.session.tried)
+            _switched_off(result, bench.session.tried)
         finally:
             bench.session.end()
             if twin is None and not result.passed:
@@ -112,6 +114,35 @@ def check(
         result.armed = False
         raise
     return result
+
+
+def _unopened(tried: Connections | None) -> bool:
+    """Whether instruments failed, not only the file that names them."""
+    failures = [] if tried is None else tried.failures.values()
+    return any(not isinstance(failure, BadInputError) for failure in failures)
+
+
+def _identified(file: BenchFile, tried: Connections | None) -> Iterator[Finding]:
+    """Yield which instrument each one is, or why that is not known."""
+    assert tried is not None
+    for name, section in file.sections.instruments.items():
+        if name in tried.failures:
+            yield Finding("identity", name, "failed", str(tried.failures[name]))
+            continue
+        identity, expect = tried.identities[name], section.expect
+        found = f"{identity}; off" if expect else f"{identity}; off; no `expect` in the file"
+        values = {"identity": identity, "expect": expect}
+        yield Finding("identity", name, "note" if expect is None else "ok", found, values)
+
+
+def _switched_off(result: CheckResult, tried: Connections | None) -> None:
+    """Take up what switching off at the end came to."""
+    reports = {} if tried is None else tried.reports
+    names = result.file.sections.instruments
+    result.off = all(name in reports and reports[name].off is True for name in names)
+    for name, one in reports.items():
+        if one.off is not True:
+            result.findings.append(Finding("outputs", name, "failed", one.text))
 
 
 class _Check:
@@ -153,17 +184,7 @@ class _Check:
             self.findings.append(Finding("knee", "hidden nodes", "note", text))
 
     def _identities(self) -> None:
-        connections = self.bench.session.connections
-        assert connections is not None
-        expected = self.bench.file.sections.instruments
-        lines = [Line(name, "") for name in connections.instruments]
-        for name, identity in identities(connections.instruments, lines).items():
-            expect = expected[name].expect
-            verdict: Any = "ok" if expect is not None else "note"
-            found = f"{identity}; off" if expect else f"{identity}; off; no `expect` in the file"
-            self.findings.append(
-                Finding("identity", name, verdict, found, {"identity": identity, "expect": expect})
-            )
+        self.findings += _identified(self.bench.file, self.bench.session.tried)
 
     def _limits(self) -> None:
         """Say which limits the instruments took: one that they lack was refused before."""

@@ -6,7 +6,8 @@ import contextlib
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ import typer
 
 if TYPE_CHECKING:
     from hilep.instruments.benchcheck import CheckResult
+    from hilep.instruments.benchfile import BenchFile
 
 BenchArgument = Annotated[Path, typer.Argument(metavar="BENCH", help="Bench file.")]
 JsonOption = Annotated[
@@ -37,13 +39,14 @@ def check(
 ) -> int:
     """Check identities, limits, wiring and knees of a bench at low level, and arm its file."""
     from hilep.config import load
-    from hilep.instruments import benchcheck, drivers, findings
+    from hilep.instruments import benchcheck, findings
     from hilep.instruments.benchfile import BenchFile
     from hilep.instruments.benchnetwork import wired_network
+    from hilep.instruments.twins import installed_twin
 
     bench = BenchFile.load(file)
     network = wired_network(bench) if config is None else load(config).network.network()
-    twin = drivers.loaded(drivers.TWINS, "default", "--virtual") if virtual else None
+    twin = installed_twin("--virtual") if virtual else None
     with _terminable():
         result = benchcheck.check(bench, network, known=config is not None, twin=twin, keep=keep)
     findings.show(result.findings)
@@ -51,6 +54,13 @@ def check(
     if as_json:
         print(json.dumps(result.plain()))
     return 0 if result.passed else 1
+
+
+def _twin_of(bench: BenchFile) -> AbstractContextManager[Mapping[str, str]]:
+    from hilep.instruments.benchnetwork import wired_network
+    from hilep.instruments.twins import installed_twin, served
+
+    return served(installed_twin("--virtual"), bench, wired_network(bench))
 
 
 @contextlib.contextmanager
@@ -77,17 +87,25 @@ def _verdict(result: CheckResult) -> str:
     return f"{path}: passed and armed; outputs off"
 
 
-def safe(file: BenchArgument, as_json: JsonOption = False) -> int:
+def safe(
+    file: BenchArgument,
+    virtual: Annotated[
+        bool, typer.Option("--virtual", help="Switch off the bench's virtual twin instead.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> int:
     """Switch off every output of a bench, and say of each instrument whether it is off."""
     from hilep.instruments.benchfile import BenchFile
     from hilep.instruments.benchoff import switch_off
 
+    bench = BenchFile.load(file)
     words = {True: "off", False: "ON", None: "NOT KNOWN TO BE OFF"}
     found = {}
-    for one in switch_off(BenchFile.load(file)):
-        found[one.name] = one.off
-        text = "" if one.off is True else f": {' '.join(one.text.split())}"
-        print(f"{one.name} {words[one.off]}{text}", file=sys.stderr, flush=True)
+    with _twin_of(bench) if virtual else contextlib.nullcontext() as resources:
+        for one in switch_off(bench, resources):
+            found[one.name] = one.off
+            text = "" if one.off is True else f": {' '.join(one.text.split())}"
+            print(f"{one.name} {words[one.off]}{text}", file=sys.stderr, flush=True)
     everything = all(off is True for off in found.values())
     if as_json:
         print(json.dumps({"all_off": everything, "off": found}))

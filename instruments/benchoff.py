@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -28,25 +28,31 @@ class Switched:
     text: str
 
 
-def switch_off(file: BenchFile) -> Iterator[Switched]:
+def switch_off(file: BenchFile, resources: Mapping[str, str] | None = None) -> Iterator[Switched]:
     """Switch every instrument off, all at once, and yield what became of each, in order.
 
     No instrument keeps another one waiting, and none ends this. To one that answers as another
     instrument nothing but questions is sent.
 
+    Args:
+        file: the bench file.
+        resources: those of a virtual twin, by instrument; the file's own where None.
+
     Raises:
         BadInputError: a driver cannot be loaded.
     """
     drivers = driver_classes(file)
+    sections = file.sections.instruments
+    at = {name: one.resource for name, one in sections.items()} if resources is None else resources
     with ThreadPoolExecutor(max_workers=max(1, len(drivers))) as pool:
-        yield from pool.map(lambda name: _switched(file, name, drivers[name]), drivers)
+        yield from pool.map(lambda name: _switched(file, name, at[name], drivers[name]), drivers)
 
 
-def _switched(file: BenchFile, name: str, driver: Any) -> Switched:
+def _switched(file: BenchFile, name: str, resource: str, driver: Any) -> Switched:
     section = file.sections.instruments[name]
     keywords = {"expect": section.expect, "timeout_s": section.timeout_s, **section.options}
     try:
-        instrument = driver(section.resource, name, line_hz=section.line_hz, **keywords)
+        instrument = driver(resource, name, line_hz=section.line_hz, **keywords)
     except Exception as error:
         return Switched(name, None, str(error))
     trouble = ""

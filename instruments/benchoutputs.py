@@ -96,6 +96,21 @@ class BenchOutputs:
                 self.session.sleep(self._settle_s - gone)
             self._settled = moved
 
+    def wait(self, station: Station, seconds: float) -> float:
+        """Be ready for a read that long after the last change, settled or not.
+
+        Returns:
+            When that change was, on the clock of the session.
+        """
+        self._power(station)
+        self._restore(station)
+        now = self.session.now()
+        # A twin's clock does not go on while levels are set.
+        moved = now if self.session.virtual else station.sources.moved
+        if now < moved + seconds:
+            self.session.sleep(moved + seconds - now)
+        return moved
+
     def write(self, station: Station) -> ProgramReport:
         """Write the cells that are due."""
         programmer = station.programmer

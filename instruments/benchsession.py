@@ -5,18 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any, TypeAlias
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from hilep.instruments.arming import require_armed
 from hilep.instruments.benchfile import BenchFile
 from hilep.instruments.connections import Connections
 from hilep.instruments.stations import Station
 from hilep.instruments.trips import InterlockError, OverRangeError
+from hilep.instruments.twins import Twin as Twin
+from hilep.instruments.twins import served
 from hilep.network import Network
-
-Twin: TypeAlias = Callable[[BenchFile, Network], AbstractContextManager[Mapping[str, str]]]
-"""Serves the virtual twin of a bench and gives the resources to open, by instrument."""
 
 
 class BenchSession:
@@ -32,8 +31,10 @@ class BenchSession:
     Attributes:
         station: the roles on the open instruments, or None while they are closed.
         connections: the sessions, or None while they are closed.
+        tried: the sessions that were opened last, or that it was tried with.
         virtual: whether the instruments are those of a twin.
         sleep: waits for the network to settle: the twin's own where its resources have a `sleep`.
+        now: the seconds of the clock by which it does: the twin's own where they have a `now`.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class BenchSession:
         self.network = network
         self.station: Station | None = None
         self.connections: Connections | None = None
+        self.tried: Connections | None = None
         self._drivers = drivers
         self._twin = twin
         self._needs_check = twin is None and not unchecked
         self._resources: Mapping[str, str] | None = {} if twin is None else None
         self.virtual = twin is not None
         self.sleep: Callable[[float], None] = time.sleep
+        self.now: Callable[[], float] = time.monotonic
         self._served = ExitStack()
         self._lock = threading.RLock()
         self._depth = 0
@@ -66,8 +69,11 @@ class BenchSession:
             if self._needs_check:
                 require_armed(self.file)
             if self._resources is None and self._twin is not None:
-                self._resources = self._served.enter_context(self._twin(self.file, self.network))
+                self._resources = self._served.enter_context(
+                    served(self._twin, self.file, self.network)
+                )
                 self.sleep = getattr(self._resources, "sleep", time.sleep)
+                self.now = getattr(self._resources, "now", time.monotonic)
             sections = self.file.sections
             connections = Connections(
                 self.file,
@@ -76,6 +82,7 @@ class BenchSession:
                 self._resources or {},
                 supervised=sections.interlock.supervisor and self._twin is None,
             )
+            self.tried = connections
             connections.open()
             try:
                 self.station = Station(self.file, self.network, connections.instruments)

@@ -95,7 +95,9 @@ def _check_cells(file: BenchFile, network: Network, program: DirectProgram) -> N
         shapes = ", ".join(f"{rows} x {columns}" for rows, columns in network.shapes)
         raise file.error(key, f"expected a channel for each cell of the arrays {shapes}")
     low, high = min(program.map.siemens), max(program.map.siemens)
-    if network.g_min_siemens < low or network.g_max_siemens > high:
+    # An end of the map has to count as achieved where the window goes beyond it.
+    within = 1.0 + program.tolerance
+    if network.g_min_siemens * within < low or network.g_max_siemens > high * within:
         raise file.error(
             "roles.program.map",
             f"{low:g} to {high:g} S, expected it to cover network.g_min_siemens to g_max_siemens, "

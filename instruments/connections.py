@@ -12,7 +12,9 @@ from hilep.errors import HilepError, StorageError
 from hilep.instruments.benchfile import BenchFile
 from hilep.instruments.errors import IdentityError, InstrumentError
 from hilep.instruments.roles import SafeReport
+from hilep.instruments.sourcerole import identities
 from hilep.instruments.supervisor import Charge, Supervisor
+from hilep.instruments.wiring import Line
 
 log = logging.getLogger("hilep.instruments")
 
@@ -30,6 +32,8 @@ class Connections:
     Attributes:
         instruments: by name, once `open` has returned.
         reports: what the last `safe` or `close` did, by name.
+        failures: what went wrong with each instrument that `open` could not start.
+        identities: of those that it started, and kept after `close`.
     """
 
     def __init__(
@@ -43,6 +47,8 @@ class Connections:
         self.file = file
         self.instruments: dict[str, Any] = {}
         self.reports: dict[str, SafeReport] = {}
+        self.failures: dict[str, HilepError] = {}
+        self.identities: dict[str, str] = {}
         self._drivers = drivers
         self._sources = set(sources)
         self._resources = resources
@@ -61,10 +67,12 @@ class Connections:
         """
         try:
             self._lock()
-            failures = [self._started(name) for name in self._drivers]
-            for failure in failures:
+            for name in self._drivers:
+                failure = self._started(name)
                 if failure is not None:
-                    raise failure
+                    self.failures[name] = failure
+            for failure in self.failures.values():
+                raise failure
             if self._supervised:
                 self._supervisor = Supervisor(self._charges())
         except BaseException:
@@ -152,6 +160,7 @@ class Connections:
         self.instruments[name] = instrument
         try:
             instrument.start()
+            self.identities.update(identities(self.instruments, [Line(name, "")]))
         except HilepError as error:
             return self._named(name, error)
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,9 @@ from numpy.typing import ArrayLike
 from hilep.arrays import Doubles, checked
 from hilep.errors import BadInputError
 from hilep.instruments.errors import RangeLimitError
+
+_ROUNDING = 1e-9
+"""Of numbers that are meant to be equal, as files, arrays and limits have them."""
 
 
 class ConductanceMap:
@@ -55,17 +58,25 @@ class ConductanceMap:
             RangeLimitError: beyond the calibrated voltages.
         """
         asked = np.asarray(volts, np.float64)
-        self._within(asked, float(self.volts[0]), float(self.volts[-1]), "V")
-        return np.asarray(self._curve(np.clip(asked, self.volts[0], self.volts[-1])))
+        first, last = float(self.volts[0]), float(self.volts[-1])
+        self._within(asked, first, last, "V", _ROUNDING * (last - first))
+        return np.asarray(self._curve(np.clip(asked, first, last)))
 
-    def volts_at(self, siemens: ArrayLike) -> Doubles:
+    def volts_at(self, siemens: ArrayLike, tolerance: float = 0.0) -> Doubles:
         """Return the voltages at which cells have `siemens` (...).
+
+        Args:
+            siemens: asked for.
+            tolerance: what counts as achieved, as a fraction of `siemens`; where an end of the
+                curve does, the voltage is that of the end.
 
         Raises:
             RangeLimitError: beyond the calibrated conductances.
         """
         asked = np.asarray(siemens, np.float64)
-        self._within(asked, *self.window, "S")
+        low, high = self.window
+        self._within(asked, low, high, "S", (tolerance + _ROUNDING) * np.abs(asked))
+        asked = np.clip(asked, low, high)
         rising = self.siemens if self._rising else -self.siemens
         wanted = asked if self._rising else -asked
         place = np.clip(np.searchsorted(rising, wanted, side="right") - 1, 0, rising.size - 2)
@@ -85,8 +96,7 @@ class ConductanceMap:
         slope = np.asarray(self._slope(np.asarray(volts, np.float64)), np.float64)
         return np.asarray(np.abs(slope) * step_v)
 
-    def _within(self, asked: Doubles, low: float, high: float, unit: str) -> None:
-        slack = 1e-12 * (high - low)
+    def _within(self, asked: Doubles, low: float, high: float, unit: str, slack: ArrayLike) -> None:
         # Written this way round so that a NaN is refused.
         good = (asked >= low - slack) & (asked <= high + slack)
         if not good.all():
@@ -113,30 +123,39 @@ class CellMaps:
             return self._maps
         return self._maps[layer][row][column]
 
-    def volts_at(self, cells: ArrayLike, siemens: ArrayLike) -> Doubles:
+    def volts_at(self, cells: ArrayLike, siemens: ArrayLike, tolerance: float = 0.0) -> Doubles:
         """Return the voltage of each cell (cells,) at which it has `siemens` (cells,).
+
+        Args:
+            cells: layer, row and column of each (cells, 3).
+            siemens: asked for (cells,).
+            tolerance: see `ConductanceMap.volts_at`.
 
         Raises:
             RangeLimitError: a cell cannot have that; the message names it.
         """
-        return self._each(cells, siemens, "volts_at")
+        return self._each(cells, siemens, lambda one, asked: one.volts_at(asked, tolerance))
 
     def siemens_at(self, cells: ArrayLike, volts: ArrayLike) -> Doubles:
         """Return the conductance of each cell (cells,) at `volts` (cells,)."""
-        return self._each(cells, volts, "siemens_at")
+        return self._each(cells, volts, ConductanceMap.siemens_at)
 
-    def _each(self, cells: ArrayLike, values: ArrayLike, way: str) -> Doubles:
+    def _each(
+        self,
+        cells: ArrayLike,
+        values: ArrayLike,
+        way: Callable[[ConductanceMap, Doubles], Doubles],
+    ) -> Doubles:
         at, given = np.asarray(cells, np.int64), np.asarray(values, np.float64)
         if isinstance(self._maps, ConductanceMap):
-            with_all = getattr(self._maps, way)
             try:
-                return np.asarray(with_all(given))
+                return way(self._maps, given)
             except RangeLimitError:
                 pass  # One by one, to name the cell.
         found = np.empty(given.shape)
         for place, (layer, row, column) in enumerate(at.tolist()):
             try:
-                found[place] = getattr(self.of(layer, row, column), way)(given[place])
+                found[place] = way(self.of(layer, row, column), given[place])
             except RangeLimitError as error:
                 raise RangeLimitError(f"cell {row}, {column} of layer {layer}: {error}") from error
         return found

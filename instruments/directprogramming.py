@@ -19,6 +19,7 @@ from hilep.instruments.roles import Rest, WriteReport
 from hilep.instruments.sourcerole import identities
 from hilep.instruments.sources import is_analog_output, take_outputs
 from hilep.instruments.status import COMPLIANCE
+from hilep.instruments.values import nearest_step
 from hilep.instruments.wiring import Line
 
 
@@ -56,7 +57,7 @@ class DirectProgrammer:
         self.lines = [[[Line.of(cell) for cell in row] for row in array] for array in section.cells]
         self._all = [line for array in self.lines for row in array for line in row]
         self._names = list(dict.fromkeys(line.instrument for line in self._all))
-        self._ready: set[Line] = set()
+        self._ready: dict[Line, Any] = {}
 
     @property
     def identity(self) -> Mapping[str, str]:
@@ -75,10 +76,11 @@ class DirectProgrammer:
         """Set the voltage of each cell, in one message for each instrument.
 
         Raises:
-            RangeLimitError: a conductance beyond the map; nothing was sent.
+            RangeLimitError: a conductance further beyond the map than `tolerance`; nothing was
+                sent.
         """
         lines = [self.lines[layer][row][column] for layer, row, column in cells.tolist()]
-        volts = self.maps.volts_at(cells, siemens)
+        volts = self.maps.volts_at(cells, siemens, tolerance)
         beyond = np.flatnonzero(np.abs(volts) > self.section.max_v)
         if beyond.size:
             place = int(beyond[0])
@@ -87,6 +89,7 @@ class DirectProgrammer:
                 f"{self.section.max_v:g} V"
             )
         self._switch_on()
+        volts = self._stepped(cells, lines, volts)
         achieved = self._apply(lines, volts)
         found = self.maps.siemens_at(cells, achieved)
         failed = np.abs(found - siemens) > tolerance * np.abs(siemens)
@@ -114,11 +117,43 @@ class DirectProgrammer:
                 take_outputs(instrument, others | dict.fromkeys(channels, self.section.max_v))
                 continue
             for channel in channels:
-                one = instrument.channels[channel]
-                if one.setup is None or Line(name, channel) not in self._ready:
+                one, line = instrument.channels[channel], Line(name, channel)
+                # Whatever switched it off took this configuration from it.
+                if one.setup is None or one.setup is not self._ready.get(line):
                     one.source_voltage(self.section.limit_a, range_v=self.section.range_v)
                     one.on()
-                    self._ready.add(Line(name, channel))
+                    self._ready[line] = one.setup
+
+    def _stepped(self, cells: NDArray[np.int64], lines: Sequence[Line], volts: Doubles) -> Doubles:
+        """Return the nearest steps of the sources that the maps know: sources refuse some others.
+
+        A conductance goes to the nearest step, also where that is 0 V or, at the end of its map,
+        the last step before it.
+        """
+        found = volts.copy()
+        for place, (cell, line) in enumerate(zip(cells.tolist(), lines, strict=True)):
+            step = self._step(line)
+            if step <= 0:
+                continue
+            ends = self.maps.of(*cell).volts
+            low = max(float(ends[0]), -self.section.max_v)
+            high = min(float(ends[-1]), self.section.max_v)
+            level = nearest_step(float(volts[place]), step)
+            if level > high:
+                level = nearest_step(level - step, step)
+            elif level < low:
+                level = nearest_step(level + step, step)
+            if low <= level <= high:
+                found[place] = level
+        return found
+
+    def _step(self, line: Line) -> float:
+        """Return the least volts of a channel other than 0; 0 where it is not known."""
+        instrument = self.instruments[line.instrument]
+        if is_analog_output(instrument):
+            return float(getattr(instrument, "steps", {}).get(line.channel, 0.0))
+        setup = instrument.channels[line.channel].setup
+        return 0.0 if setup is None else float(setup.source.step)
 
     def _apply(self, lines: Sequence[Line], volts: Doubles) -> Doubles:
         achieved = np.array(volts, np.float64)

@@ -1,8 +1,8 @@
 """Drivers by name, from the entry-point group `hilep.drivers`: a lab's own among them.
 
 A driver is a class that is built as `driver(resource, name, expect=..., timeout_s=..., line_hz=...,
-**options)` and has the members of `hilep.instruments.roles.Instrument`, with those of a source of
-volts and amperes, of an analog output, or of a reader besides.
+**options)` and has the members of `hilep.instruments.roles.Instrument`, with those of a `Reader`,
+of `VoltageOutputs` or of a `hilep.instruments.smu.SourceMeasureUnit` besides.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ started instruments by name, and returns a `hilep.instruments.roles.ConductanceP
 TWINS = "hilep.twins"
 """Virtual twins of a bench: each is called with a `BenchFile` and a `Network`, and returns a
 context manager whose value is the resources to open in place of the file's, by instrument."""
+
+
+MEMBERS = ("start", "safe", "shutdown", "snapshot", "transaction")
+"""What every driver has; see `hilep.instruments.roles.Instrument`."""
 
 
 def known_drivers() -> list[str]:

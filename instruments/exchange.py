@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,8 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     from pymeasure.adapters import Adapter
+
+_Locked = TypeVar("_Locked", bound="Exchanges")
 
 _QUEUE = 32
 """Entries of an error queue read before giving up: more than any of these instruments holds."""
@@ -42,6 +43,10 @@ class Exchanges(Instrument):  # type: ignore[misc]
     StateUnknownError. A session that was not started is poisoned too. The arguments are those of
     `hilep.instruments.instrument.BenchInstrument`.
     """
+
+    # pymeasure's own looks for dynamic properties at every access. There are none here, and a
+    # training step has tens of thousands of accesses.
+    __getattribute__ = object.__getattribute__
 
     error_query: ClassVar[str] = ":SYST:ERR?"
     """The query of the oldest entry of the error queue."""
@@ -73,8 +78,7 @@ class Exchanges(Instrument):  # type: ignore[misc]
         """Why the session refuses to go on, or None."""
         return self._poison
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[Self]:
+    def transaction(self) -> AbstractContextManager[Self]:
         """Keep other threads, programs and sessions off this instrument meanwhile.
 
         Transactions nest. Set, settle and read belong into one.
@@ -82,11 +86,7 @@ class Exchanges(Instrument):  # type: ignore[misc]
         Raises:
             InstrumentError: it was in use elsewhere for all of `lock_timeout_s`.
         """
-        self._lock.acquire(self.lock_timeout_s)
-        try:
-            yield self
-        finally:
-            self._lock.release()
+        return _Transaction(self)
 
     def command(self, text: str) -> None:
         """Send a message that has no answer.
@@ -95,7 +95,7 @@ class Exchanges(Instrument):  # type: ignore[misc]
             StateUnknownError: the session is poisoned.
             NotAnswering: the connection is gone.
         """
-        with self._exchange(text):
+        with _Exchange(self, text):
             self.messages.writes += 1
             self.session.write(text)
 
@@ -107,7 +107,7 @@ class Exchanges(Instrument):  # type: ignore[misc]
             NotAnswering: no whole answer within `timeout_s` seconds.
             GarbledAnswerError: the answer is no text.
         """
-        with self._exchange(text):
+        with _Exchange(self, text):
             self.messages.queries += 1
             self.session.write(text)
             return self.session.read(text, timeout_s)
@@ -123,7 +123,7 @@ class Exchanges(Instrument):  # type: ignore[misc]
             count: how many there must be.
             timeout_s: seconds to wait for each part.
         """
-        with self._exchange(text):
+        with _Exchange(self, text):
             self.messages.queries += 1
             self.session.write(text)
             numbers, tail = self.session.read_block(text, dtype, timeout_s)
@@ -190,18 +190,6 @@ class Exchanges(Instrument):  # type: ignore[misc]
 
     # Inside.
 
-    @contextlib.contextmanager
-    def _exchange(self, text: str) -> Iterator[None]:
-        with self.transaction():
-            if self._poison is not None or self._closed:
-                raise self._refusal(text)
-            try:
-                yield
-            except BaseException as error:
-                # Ctrl-C inside a query leaves an answer on its way, as a time-out does.
-                self._poison = str(error) or type(error).__name__
-                raise
-
     def _refusal(self, text: str) -> StateUnknownError:
         why = "the session is closed" if self._closed else f"state unknown: {self._poison}"
         return StateUnknownError(why, instrument=self.name, command=text)
@@ -214,3 +202,43 @@ class Exchanges(Instrument):  # type: ignore[misc]
             if self.next_entry()[0] == 0:
                 return count
         raise self.garbled(self.error_query, f"more than {_QUEUE} entries in the error queue")
+
+
+class _Transaction(AbstractContextManager[_Locked]):
+    """An instrument's lock, held; a class because there are several in each exchange."""
+
+    __slots__ = ("_on",)
+
+    def __init__(self, on: _Locked) -> None:
+        self._on = on
+
+    def __enter__(self) -> _Locked:
+        self._on._lock.acquire(self._on.lock_timeout_s)
+        return self._on
+
+    def __exit__(self, *_: object) -> None:
+        self._on._lock.release()
+
+
+class _Exchange:
+    """One message and its answer: locked, refused where poisoned, and poisoning where it fails."""
+
+    __slots__ = ("_on", "_text")
+
+    def __init__(self, on: Exchanges, text: str) -> None:
+        self._on, self._text = on, text
+
+    def __enter__(self) -> None:
+        on = self._on
+        on._lock.acquire(on.lock_timeout_s)
+        if on._poison is not None or on._closed:
+            on._lock.release()
+            raise on._refusal(self._text)
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            if error is not None:
+                # Ctrl-C inside a query leaves an answer on its way, as a time-out does.
+                self._on._poison = str(error) or type(error).__name__
+        finally:
+            self._on._lock.release()

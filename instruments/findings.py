@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 Verdict: TypeAlias = Literal["ok", "note", "failed"]
 """A note is something to know that stands in nobody's way."""
@@ -47,12 +50,21 @@ def passed(findings: Iterable[Finding]) -> bool:
 def show(findings: Iterable[Finding]) -> None:
     """Print the findings as a table on standard error."""
     from rich.console import Console
+
+    Console(stderr=True, markup=False, highlight=False).print(table_of(findings))
+
+
+def table_of(findings: Iterable[Finding]) -> Table:
+    """Return the findings as a table, which a notebook shows as it is."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
     for column in ("test", "what", "result", "found"):
         table.add_column(column, overflow="fold")
     styles = {"ok": "green", "note": "yellow", "failed": "bold red"}
     for one in findings:
-        table.add_row(one.test, one.subject, one.verdict, one.text, style=styles[one.verdict])
-    Console(stderr=True, markup=False, highlight=False).print(table)
+        # Words from an instrument are no markup.
+        cells = (Text(word) for word in (one.test, one.subject, one.verdict, one.text))
+        table.add_row(*cells, style=styles[one.verdict])
+    return table

@@ -11,6 +11,7 @@ however that happens, switches them off again and closes the session.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -62,6 +63,9 @@ class BenchInstrument(Exchanges):
 
     models: ClassVar[tuple[str, ...]] = ()
     """Parts of `*IDN?` of which one must appear; empty where any will do."""
+
+    off_words: ClassVar[str] = "outputs off"
+    """What `safe` reports: outputs that cannot be switched off say where they are instead."""
 
     def __init__(
         self,
@@ -235,9 +239,9 @@ class BenchInstrument(Exchanges):
         wrong = None
         if found.count(",") < 3:
             wrong = "expected four fields in *IDN?"
-        elif self.expect is not None and self.expect not in found:
+        elif self.expect is not None and _plain(self.expect) not in _plain(found):
             wrong = f"expected {self.expect!r} in *IDN?"
-        elif self.models and not any(model in self.identity.model for model in self.models):
+        elif self.models and not any(model in self.identity.model.upper() for model in self.models):
             wrong = f"expected one of {', '.join(self.models)} in *IDN?"
         if wrong is not None:
             raise IdentityError(f"{wrong}, found {found!r}", instrument=self.name)
@@ -272,8 +276,13 @@ class BenchInstrument(Exchanges):
                 continue
             on = [name for name, state in outputs.items() if state]
             if not on:
-                return SafeReport(True, f"{self.name}: outputs off, read back")
+                return SafeReport(True, f"{self.name}: {self.off_words}, read back")
             trouble = f"still on: {', '.join(on)}"
             self._send_off()
         off = False if trouble.startswith("still on") else None
         return SafeReport(off, f"{self.name}: {sent}; {trouble}")
+
+
+def _plain(text: str) -> str:
+    """Return `text` without what firmwares differ in: case, and how much space there is."""
+    return re.sub(r"\s*,\s*", ",", " ".join(text.split())).casefold()

@@ -74,7 +74,7 @@ class Keithley2400(SingleChannelScpi):
         """Reset, then set what every configuration shares."""
         for message in (
             "*RST",
-            ":OUTP:SMOD HIMP",
+            *self.off_states,
             ":SOUR:CLE:AUTO OFF",
             f":SYST:LFR {self.line_hz}",
             ":SYST:AZER ON",
@@ -83,8 +83,6 @@ class Keithley2400(SingleChannelScpi):
             ":SENS:FUNC 'VOLT','CURR'",
             ":FORM:DATA ASC",
             ":FORM:ELEM VOLT,CURR,TIME,STAT",
-            ":ARM:COUN 1",
-            ":TRIG:DEL 0",
         ):
             self.command(message)
 
@@ -94,6 +92,8 @@ class Keithley2400(SingleChannelScpi):
         return (
             f":SOUR:FUNC {source}",
             f":SOUR:{source}:MODE FIX",
+            # A limit below a thousandth of the last fixed range would be refused (error 822).
+            f":SENS:{other}:RANG:AUTO ON",
             f":SENS:{other}:PROT {number(setup.limit)}",
             f":SENS:{other}:RANG {number(setup.measure.full)}",
             f":SOUR:{source}:RANG {number(setup.source.full)}",

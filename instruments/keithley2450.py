@@ -12,7 +12,7 @@
 
 Commands are those of the Model 2450 Interactive SourceMeter Instrument Reference Manual
 (2450-901-01 Rev. B and later), section 6 "SCPI command reference": TRACe:TRIGger, TRACe:DATA?,
-SENSe:COUNt, SOURce:VOLTage:ILIMit, OUTPut:SMODe; status bits are those of section 8,
+SENSe:COUNt, SOURce:VOLTage:ILIMit, OUTPut:<function>:SMODe; status bits are those of section 8,
 bufferVar.statuses and bufferVar.sourcestatuses; ranges and steps those of SPEC-2450 Rev. A.
 
 Off state: HIMPedance. The relay opens, so that nothing is driven; NORMal, the default, is a source
@@ -40,8 +40,10 @@ from hilep.instruments.smu import OTHER, Capability, Setup, Span
 from hilep.instruments.status import COMPLIANCE, INVALID, OVERRANGE, without_sentinels
 from hilep.instruments.values import number
 
-_QUESTIONABLE = 1 << 1
-_OVER_TEMPERATURE, _LIMITED = 1 << 4, 1 << 5
+# Bit 1 in Rev. B of the manual, bit 0 in the later ones, where bits 1 and 2 tell the converter:
+# 0 in a 2450.
+_QUESTIONABLE = 1 << 0 | 1 << 1
+_PROTECTED, _OVER_TEMPERATURE, _LIMITED = 1 << 2, 1 << 4, 1 << 5
 _BUFFER = '"defbuffer1"'
 _READING_S = 2e-3
 _CAPABILITY = Capability(
@@ -72,6 +74,7 @@ class Keithley2450(SingleChannelScpi):
 
     models = ("2450",)
     largest_read = 10_000
+    off_states = (":OUTP:VOLT:SMOD HIMP", ":OUTP:CURR:SMOD HIMP")
 
     def capability(self) -> Capability:
         """Return what this model can do."""
@@ -79,8 +82,8 @@ class Keithley2450(SingleChannelScpi):
 
     def check(self) -> None:
         """Refuse another command set than SCPI, which would not understand "off"."""
-        found = self.query("*LANG?").strip()
-        if found != "SCPI":
+        found = self.query("*LANG?").strip().strip('"')
+        if found.upper() != "SCPI":
             raise BadInputError(
                 f"{self.name}: its command set is {found}, expected SCPI: send '*LANG SCPI' "
                 "and restart it, or set it in its menu"
@@ -92,7 +95,7 @@ class Keithley2450(SingleChannelScpi):
         Raises:
             BadInputError: the instrument finds another line frequency than `line_hz`.
         """
-        for message in ("*RST", ":OUTP:SMOD HIMP", ":FORM:DATA ASC", ":FORM:ASC:PREC 16"):
+        for message in ("*RST", *self.off_states, ":FORM:DATA ASC", ":FORM:ASC:PREC 16"):
             self.command(message)
         found = self.numbers_in(self.query(":SYST:LFR?"), 1, ":SYST:LFR?")[0]
         if found != self.line_hz:
@@ -106,9 +109,11 @@ class Keithley2450(SingleChannelScpi):
         return (
             f":SOUR:FUNC {source}",
             f':SENS:FUNC "{other}"',
-            f":SENS:{other}:RANG {number(setup.measure.full)}",
+            # A fixed range would bound the limit from below.
+            f":SENS:{other}:RANG:AUTO ON",
             f":SOUR:{source}:RANG {number(setup.source.full)}",
             f":SOUR:{_LIMIT_NODE[setup.quantity]} {number(setup.limit)}",
+            f":SENS:{other}:RANG {number(setup.measure.full)}",
             f":SOUR:{source} {number(0.0)}",
             f":SOUR:{source}:READ:BACK ON",
             f":SOUR:{source}:DEL 0",
@@ -116,7 +121,6 @@ class Keithley2450(SingleChannelScpi):
             f":SENS:{other}:AZER ON",
             f":SENS:{other}:AVER OFF",
             f":SENS:{other}:RSEN {'ON' if setup.four_wire else 'OFF'}",
-            f":OUTP:{source}:SMOD HIMP",
         )
 
     def limit_query(self, channel: str, setup: Setup) -> str:
@@ -174,7 +178,7 @@ class Keithley2450(SingleChannelScpi):
         word, source_word = self.words_in(table[:, 3], text), self.words_in(table[:, 4], text)
         status |= bad
         status[word & _QUESTIONABLE != 0] |= OVERRANGE
-        status[source_word & _LIMITED != 0] |= COMPLIANCE
+        status[source_word & (_LIMITED | _PROTECTED) != 0] |= COMPLIANCE
         status[source_word & _OVER_TEMPERATURE != 0] |= INVALID
         volts, amps = (sourced, measured) if setup.quantity == "V" else (measured, sourced)
         return Acquisition(

@@ -15,7 +15,7 @@ Commands are those of the Series 2600B System SourceMeter Instrument Reference M
 smuX.measure.overlappediv, bufferVar.statuses and errorqueue.next; ranges are those of section 2
 "Range", where a source reaches 1.01 times its range.
 
-A script with two functions is loaded at the start; after that an acquisition and a pulse are one
+A few functions are defined at the start, a line each; after that an acquisition and a pulse are one
 call each. Both channels measure at the same time. Every answer begins with the number of its
 question, so that a late one cannot pass for another.
 
@@ -42,61 +42,35 @@ from hilep.instruments.status import COMPLIANCE, INVALID, without_sentinels
 from hilep.instruments.values import number
 
 _OVER_TEMPERATURE, _COMPLIANCE = 0x02, 0x40
-_SCRIPT = """\
-loadscript hilep
-function hilep_end(out, smus)
-for k, smu in ipairs(smus) do
-local level = smu.source.levelv
-if smu.source.func == smu.OUTPUT_DCAMPS then level = smu.source.leveli end
-table.insert(out, string.format("%.9e,%d", level, smu.source.output))
-end
-local code, message = 0, "Queue Is Empty"
-if errorqueue.count > 0 then code, message = errorqueue.next() end
-print(table.concat(out, ",") .. ";" .. string.format("%d", code) .. "," .. message)
-end
-function hilep_acquire(token, first, samples, smus)
-local from = {}
-for k, smu in ipairs(smus) do
-if first then
-smu.nvbuffer1.clear()
-smu.nvbuffer2.clear()
-smu.nvbuffer1.appendmode = 1
-smu.nvbuffer2.appendmode = 1
-smu.nvbuffer1.collecttimestamps = 1
-end
-from[k] = smu.nvbuffer1.n
-smu.measure.count = samples
-end
-for k, smu in ipairs(smus) do
-smu.measure.overlappediv(smu.nvbuffer1, smu.nvbuffer2)
-end
-waitcomplete()
-local out = {string.format("%d", token)}
-for k, smu in ipairs(smus) do
-local amps, volts = smu.nvbuffer1, smu.nvbuffer2
-table.insert(out, string.format("%d", amps.n - from[k]))
-for j = from[k] + 1, amps.n do
-table.insert(out, string.format("%.9e,%.9e,%.9e,%d,%d", volts.readings[j], amps.readings[j], \
-amps.timestamps[j], volts.statuses[j], amps.statuses[j]))
-end
-end
-hilep_end(out, smus)
-end
-function hilep_pulse(token, smu, volts, seconds, limit)
-local kept = smu.source.limiti
-smu.source.limiti = limit
-smu.source.levelv = volts
-delay(seconds)
-local met = smu.source.compliance
-smu.source.levelv = 0
-smu.source.limiti = kept
-local flag = 0
-if met then flag = 1 end
-hilep_end({string.format("%d", token), string.format("%d", flag)}, {smu})
-end
-endscript
-hilep.run()
-"""
+# One line each, so that every one is a whole chunk and no script has to be loaded.
+_FUNCTIONS = (
+    "function hilep_clear(buffer) "
+    "buffer.clear() buffer.appendmode = 1 buffer.collecttimestamps = 1 end",
+    "function hilep_end(out, smus) for k, smu in ipairs(smus) do "
+    "local level = smu.source.levelv "
+    "if smu.source.func == 0 then level = smu.source.leveli end "
+    'table.insert(out, string.format("%.9e,%d", level, smu.source.output)) end '
+    'local code, message = 0, "Queue Is Empty" '
+    "if errorqueue.count > 0 then code, message = errorqueue.next() end "
+    'print(table.concat(out, ",") .. ";" .. string.format("%d", code) .. "," .. message) end',
+    "function hilep_rows(out, smu, from) local amps, volts = smu.nvbuffer1, smu.nvbuffer2 "
+    'table.insert(out, string.format("%d", amps.n - from)) '
+    "for j = from + 1, amps.n do table.insert(out, string.format("
+    '"%.9e,%.9e,%.9e,%d,%d", volts.readings[j], amps.readings[j], amps.timestamps[j], '
+    "volts.statuses[j], amps.statuses[j])) end end",
+    "function hilep_acquire(token, first, samples, smus) local from = {} "
+    "for k, smu in ipairs(smus) do "
+    "if first then hilep_clear(smu.nvbuffer1) hilep_clear(smu.nvbuffer2) end "
+    "from[k] = smu.nvbuffer1.n smu.measure.count = samples end "
+    "for k, smu in ipairs(smus) do smu.measure.overlappediv(smu.nvbuffer1, smu.nvbuffer2) end "
+    'waitcomplete() local out = {string.format("%d", token)} '
+    "for k, smu in ipairs(smus) do hilep_rows(out, smu, from[k]) end hilep_end(out, smus) end",
+    "function hilep_pulse(token, smu, volts, seconds, limit) local kept = smu.source.limiti "
+    "smu.source.limiti = limit smu.source.levelv = volts delay(seconds) "
+    "local met = smu.source.compliance smu.source.levelv = 0 smu.source.limiti = kept "
+    "local flag = 0 if met then flag = 1 end "
+    'hilep_end({string.format("%d", token), string.format("%d", flag)}, {smu}) end',
+)
 _LOW = tuple(Span(float(f"1e{n}"), float(f"2e{n - 5}")) for n in range(-7, 1))
 _AMPS_2600 = (*_LOW, Span(3.0, 2e-4))
 _AMPS_2610 = (*_LOW, Span(1.5, 5e-5))
@@ -128,35 +102,36 @@ class Keithley2600(SourceMeter):
 
     def off_messages(self) -> Sequence[str]:
         """Abort a script, every output off, high impedance, off."""
-        off = "smua.source.output = 0 if smub then smub.source.output = 0 end"
-        mode = "smua.source.offmode = 2 if smub then smub.source.offmode = 2 end"
-        return ("abort", off, mode, off)
+        off = tuple(f"smu{name}.source.output = 0" for name in self._names)
+        mode = tuple(f"smu{name}.source.offmode = 2" for name in self._names)
+        return ("abort", *off, *mode, *off)
 
     def read_outputs(self) -> dict[str, bool]:
         """Ask whether each output is on."""
-        text = "print(smua.source.output, smub and smub.source.output)"
-        parts = self.query(text).split()
-        if len(parts) == 2 and parts[1] in ("nil", "false"):
-            parts = parts[:1]
-        states = self.numbers_in(",".join(parts), len(parts) or 1, text)
-        return {name: bool(state) for name, state in zip("ab", states, strict=False)}
+        asked = ", ".join(f"smu{name}.source.output" for name in self._names)
+        text = f"print({asked})"
+        parts = self.query(text).replace(",", " ").split()
+        states = self.numbers_in(",".join(parts), len(self._names), text)
+        return {name: bool(state) for name, state in zip(self._names, states, strict=True)}
 
     def next_entry(self) -> tuple[int, str]:
         """Ask for the oldest entry: code, message, severity and node, separated by tabs."""
-        code, _, rest = self.query(self.error_query).partition("\t")
-        return self.entry_in(f"{code},{rest.partition(chr(9))[0]}")
+        answer = self.query(self.error_query)
+        mark = "\t" if "\t" in answer else ","
+        code, _, rest = answer.partition(mark)
+        return self.entry_in(f"{code},{rest.partition(mark)[0]}")
 
     def prepare(self) -> None:
-        """Reset, load the script, and set what every configuration shares."""
+        """Reset, define the functions, and set what every configuration shares."""
         for message in ("localnode.prompts = 0", "localnode.showerrors = 0", "reset()"):
             self.command(message)
-        if not self._two:
+        if "b" not in self._names:
             self.channels.pop("b", None)
         for line in (
             "format.data = 1",
             "format.asciiprecision = 16",
             f"localnode.linefreq = {self.line_hz}",
-            *_SCRIPT.splitlines(),
+            *_FUNCTIONS,
         ):
             self.command(line)
         for name in self.channels:
@@ -249,8 +224,9 @@ class Keithley2600(SourceMeter):
         return found
 
     @property
-    def _two(self) -> bool:
-        return not any(one in self.identity.model for one in ("2601", "2611", "2635"))
+    def _names(self) -> tuple[str, ...]:
+        one = any(model in self.identity.model for model in ("2601", "2611", "2635"))
+        return ("a",) if one else ("a", "b")
 
     def _call(
         self, call: str, channels: Sequence[str], wait_s: float
@@ -259,7 +235,7 @@ class Keithley2600(SourceMeter):
         with self.transaction():
             self._token = self._token % 1_000_000 + 1
             text = call.format(token=self._token)
-            answer = self.query(text, self.session.timeout_s + wait_s)
+            answer = self.query(text, self.session.timeout_s + wait_s).strip()
             body, found, entry = answer.partition(";")
             fields = body.split(",")
             if not found or fields[0] != str(self._token):
@@ -276,6 +252,8 @@ class Keithley2600(SourceMeter):
 
 def _status(bits: NDArray[np.int64]) -> NDArray[np.uint8]:
     status = np.zeros(bits.shape, np.uint8)
+    if not bits.any():
+        return status
     status[bits & _COMPLIANCE != 0] |= COMPLIANCE
     status[bits & _OVER_TEMPERATURE != 0] |= INVALID
     return status

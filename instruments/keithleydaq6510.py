@@ -49,8 +49,8 @@ class KeithleyDAQ6510(ScanReader):
 
     def check(self) -> None:
         """Refuse an instrument that listens to TSP."""
-        language = self.query("*LANG?").strip()
-        if language != "SCPI":
+        language = self.query("*LANG?").strip().strip('"')
+        if language.upper() != "SCPI":
             raise InstrumentError(
                 f"its language is {language}: send *LANG SCPI and switch it off and on",
                 instrument=self.name,

@@ -218,17 +218,16 @@ class KeysightB2900(ScpiSourceMeter):
         self, text: str, samples: int, names: Sequence[str], timeout_s: float
     ) -> Acquisition:
         n = len(names)
-        reads, *states, _ = self.query_parts(text, 2 + 2 * n, timeout_s)
-        table = self.numbers_in(reads, 4 * n * samples, text).reshape(samples, n, 4)
-        volts, bad_volts = without_sentinels(table[..., 0])
-        amps, bad_amps = without_sentinels(table[..., 1])
+        answer, *states, _ = self.query_parts(text, 2 + 2 * n, timeout_s)
+        table = self.numbers_in(answer, 4 * n * samples, text).reshape(samples, n, 4)
+        reads, bad = without_sentinels(table[..., :2])
         found = self.numbers_in(",".join(states), 2 * n, text)
         return Acquisition(
             tuple(names),
-            volts,
-            amps,
-            table[..., 2].copy(),
-            bad_volts | bad_amps | _status(self.words_in(table[..., 3], text)),
+            reads[..., 0],
+            reads[..., 1],
+            table[..., 2],
+            bad[..., 0] | bad[..., 1] | _status(self.words_in(table[..., 3], text)),
             dict(zip(names, map(float, found[:n]), strict=True)),
             dict(zip(names, map(bool, found[n:]), strict=True)),
         )
@@ -236,6 +235,8 @@ class KeysightB2900(ScpiSourceMeter):
 
 def _status(word: NDArray[np.int64]) -> NDArray[np.uint8]:
     status = np.zeros(word.shape, np.uint8)
+    if not word.any():
+        return status
     status[word & (_COMPLIANCE | _OVER_VOLTAGE | _OVER_CURRENT) != 0] |= COMPLIANCE
     status[word & _OVERFLOW != 0] |= OVERRANGE | SATURATED
     status[word & _OVER_TEMPERATURE != 0] |= INVALID

@@ -58,6 +58,11 @@ class NIDAQmx(NISession):
         """The highest magnitude of each output in use, volts."""
         return {} if self._ao is None else {c: o.limit_v for c, o in self._ao.outputs.items()}
 
+    @property
+    def steps(self) -> dict[str, float]:
+        """The step of each output in use, volts."""
+        return {} if self._ao is None else {c: o.step_v for c, o in self._ao.outputs.items()}
+
     def configure_outputs(self, limits: Mapping[str, float]) -> None:
         """Take outputs into use, at 0 V.
 
@@ -215,8 +220,7 @@ class NIDAQmx(NISession):
             if self._ai is not None:
                 self._ai.clear()
                 self._ai = None
-            together = bool(self._device().ai_simultaneous_sampling_supported)
-            self._ai = InputTask(self.resource, *self._asked, together)
+            self._ai = InputTask(self.resource, *self._asked, together(self._device()))
 
     def _buffer_full(
         self, samples: int, chosen: tuple[str, ...], columns: list[int], begun_s: float

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from hilep.errors import HilepError, MissingExtraError
 from hilep.instruments import taps
 from hilep.instruments.errors import InstrumentError, NotAnswering
+
+T = TypeVar("T")
 
 # nidaqmx.error_codes.DAQmxErrors: time-outs of reads, writes and waits, then devices that are gone.
 _NOT_ANSWERING = frozenset(
@@ -47,6 +49,22 @@ def module(name: str) -> Any:
 
         return tapped(name, found)
     return found
+
+
+def told(ask: Callable[[], T], otherwise: T) -> T:
+    """Return what `ask` finds, or `otherwise` where this device or package has no such property.
+
+    Only for properties that describe a device: a device that is gone is still raised.
+    """
+    errors = module("nidaqmx.errors")
+    try:
+        return ask()
+    except errors.Error as error:
+        if getattr(error, "error_code", None) in _NOT_ANSWERING:
+            raise
+    except (AttributeError, KeyError, NotImplementedError):
+        pass
+    return otherwise
 
 
 @contextlib.contextmanager

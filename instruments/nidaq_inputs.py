@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hilep.errors import BadInputError
 from hilep.instruments.errors import RangeLimitError
-from hilep.instruments.nidaq_calls import module
+from hilep.instruments.nidaq_calls import module, told
 from hilep.instruments.status import INVALID, SATURATED
 
 TERMINALS = {
@@ -55,16 +55,20 @@ class InputTask:
                 made = self._task.ai_channels.add_ai_voltage_chan(
                     f"{device}/{channel}", terminal_config=wired, min_val=-range_v, max_val=range_v
                 )
-            self.range_v = float(made.ai_rng_high)
-            self._low = float(made.ai_rng_low)
-            self._step = (self.range_v - self._low) / 2 ** float(made.ai_resolution)
+            self.range_v = told(lambda: float(made.ai_rng_high), range_v)
+            self._low = told(lambda: float(made.ai_rng_low), -range_v)
+            bits = told(lambda: float(made.ai_resolution), 16.0)
+            self._step = (self.range_v - self._low) / 2**bits
             self._task.timing.cfg_samp_clk_timing(
                 rate_hz,
                 sample_mode=constants.AcquisitionType.FINITE,
                 samps_per_chan=self._samples,
             )
-            self.rate_hz = float(self._task.timing.samp_clk_rate)
-            self.interval_s = 0.0 if simultaneous else 1 / float(self._task.timing.ai_conv_rate)
+            timing = self._task.timing
+            self.rate_hz = told(lambda: float(timing.samp_clk_rate), rate_hz)
+            # The driver's own choice is at least that fast.
+            converted = told(lambda: float(timing.ai_conv_rate), rate_hz * len(channels))
+            self.interval_s = 0.0 if simultaneous else 1 / converted
             self._reader = module("nidaqmx.stream_readers").AnalogMultiChannelReader(
                 self._task.in_stream
             )
@@ -122,15 +126,23 @@ def checked_range(range_v: float, ranges_v: Sequence[float], device: str) -> flo
     return min(edge for edge in ranges_v if edge >= range_v)
 
 
+def together(device: Any) -> bool:
+    """Return whether a device samples all its inputs at the same instant."""
+    return told(lambda: bool(device.ai_simultaneous_sampling_supported), False)
+
+
 def checked_rate(rate_hz: float | None, count: int, device: Any, name: str) -> float:
     """Return `rate_hz`, by default a thousand a second or what `count` channels can do.
 
     Raises:
         RangeLimitError: not a positive number, or more than the device can do.
     """
-    alone = count == 1 or device.ai_simultaneous_sampling_supported
-    limit = float(
-        device.ai_max_single_chan_rate if alone else device.ai_max_multi_chan_rate / count
+    alone = count == 1 or together(device)
+    limit = told(
+        lambda: float(
+            device.ai_max_single_chan_rate if alone else device.ai_max_multi_chan_rate / count
+        ),
+        math.inf,
     )
     if rate_hz is None:
         return min(1000.0, limit)

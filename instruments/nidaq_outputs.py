@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy as np
 
 from hilep.errors import BadInputError
 from hilep.instruments.errors import RangeLimitError
-from hilep.instruments.nidaq_calls import module
+from hilep.instruments.nidaq_calls import module, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +87,8 @@ class OutputTask:
         made = self._task.ao_channels.add_ao_voltage_chan(
             f"{self._device}/{channel}", min_val=-limit_v, max_val=limit_v
         )
-        with contextlib.suppress(module("nidaqmx.errors").DaqError):
-            top = float(made.ao_dac_rng_high)
-        step = 2 * top / 2 ** _bits(made)
+        top = told(lambda: float(made.ao_dac_rng_high), top)
+        step = 2 * top / 2 ** told(lambda: _bits(made), 16.0)
         if limit_v < step:
             raise RangeLimitError(
                 f"{self._device}/{channel}: limit {limit_v:g} V is below one step, {step:.3g} V"
@@ -99,10 +97,11 @@ class OutputTask:
 
     def _together(self) -> bool:
         # Devices that cannot do it say so by refusing the property or forgetting it.
-        with contextlib.suppress(module("nidaqmx.errors").DaqError):
+        def enabled() -> bool:
             self._task.timing.simultaneous_ao_enable = True
             return bool(self._task.timing.simultaneous_ao_enable)
-        return False
+
+        return told(enabled, False)
 
 
 def _bits(channel: Any) -> float:

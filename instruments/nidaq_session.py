@@ -176,8 +176,10 @@ class NISession(ABC):
 
     def _found(self) -> Identity:
         device = self._device()
-        version = module("nidaqmx.system").System.local().driver_version
-        model, serial = str(device.product_type), f"{int(device.serial_num):08X}"
+        system = module("nidaqmx.system").System
+        version = told(lambda: tuple(system.local().driver_version), ())
+        serial = told(lambda: f"{int(device.serial_num):08X}", "")
+        model = str(device.product_type)
         self._inputs = tuple(n.partition("/")[2] for n in device.ai_physical_chans.channel_names)
         self._outputs = tuple(n.partition("/")[2] for n in device.ao_physical_chans.channel_names)
         driver = "NI-DAQmx " + ".".join(str(part) for part in version)

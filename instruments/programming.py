@@ -29,6 +29,7 @@ from hilep.instruments.matrixpaths import MatrixPaths
 from hilep.instruments.programsections import PulseProgram
 from hilep.instruments.pulsedcell import PulsedCell, PulseStatistics
 from hilep.instruments.pulseschedule import Schedule
+from hilep.instruments.pulsewidths import ArrayResponse, CellResponse
 from hilep.instruments.resting import require_rest
 from hilep.instruments.roles import Rest, WriteReport
 from hilep.instruments.sourcerole import identities
@@ -72,12 +73,18 @@ class PulseProgrammer:
             raise BadInputError(f"unselected: {wrong}")
         self._sources = (Line.of(section.source), *lines_of(section.bias_sources))
         self._resting = False
+        self._response = ArrayResponse() if section.widths == "predicted" else None
         self._cell = PulsedCell(section, self.biasing, instruments, self.statistics)
 
     @property
     def identity(self) -> Mapping[str, str]:
         """Which instruments play the role."""
         return identities(self.instruments, [*self._sources, *sorted(self._paths.lines)])
+
+    @property
+    def trace(self) -> Doubles:
+        """The cell written last: its conductance as found, then after each pulse, siemens."""
+        return np.array([one.siemens for one in self._cell.trace], np.float64)
 
     def connect(self) -> None:
         """Close the paths of the running network, everything cold. Nothing where there are none."""
@@ -107,8 +114,12 @@ class PulseProgrammer:
             with self._others_at_rest():
                 self._cell.switch_on()
                 for place, (cell, target) in enumerate(zip(cells, siemens, strict=True)):
-                    self._paths.select(*(int(part) for part in cell))
-                    achieved[place], failed[place] = self._write(float(target), tolerance)
+                    layer, row, column = (int(part) for part in cell)
+                    self._paths.select(layer, row, column)
+                    response = None
+                    if self._response is not None:
+                        response = self._response.of_cell((layer, row, column))
+                    achieved[place], failed[place] = self._write(float(target), tolerance, response)
                 self._cell.switch_off()
                 self._paths.connect_run()
         except BaseException:
@@ -150,7 +161,9 @@ class PulseProgrammer:
     def _is_cold(self) -> bool:
         return self._resting and not self._cell.driving
 
-    def _write(self, siemens: float, tolerance: float) -> tuple[float, bool]:
+    def _write(
+        self, siemens: float, tolerance: float, response: CellResponse | None
+    ) -> tuple[float, bool]:
         self._cell.begin()
         write = write_verify(
             self._cell,
@@ -159,6 +172,7 @@ class PulseProgrammer:
             self.increase,
             self.decrease,
             self.section.max_pulses,
+            response,
         )
         statistics = self.statistics
         statistics.cells += 1

@@ -143,6 +143,8 @@ class PulseProgram(Section):
         max_pulses: pulses that one cell may take in one call; then it is reported as failed.
         deadband_siemens: smaller changes are owed until they have added up.
         increase, decrease: the pulses that raise and lower a conductance.
+        widths: "scheduled", or "predicted": between a schedule's finest and widest, in proportion
+            to what is missing, by what the cell's last pulse in that direction did.
         unselected: the biasing of lines that are not selected: "float", "ground", "half" (V/2 on
             rows and columns) or "third" (V/3 on rows, 2V/3 on columns).
         bias_sources: SMU channels that give it: one for "half", two for "third", rows first.
@@ -163,6 +165,7 @@ class PulseProgram(Section):
     deadband_siemens: NotNegative = 0.0
     increase: ScheduleSection
     decrease: ScheduleSection
+    widths: Literal["scheduled", "predicted"] = "scheduled"
     unselected: Literal["float", "ground", "half", "third"]
     bias_sources: list[Channel] = Field(default_factory=list)
     idle: Literal["off", "zero"] = "off"
@@ -182,6 +185,8 @@ class PulseProgram(Section):
                     f"read_v: {self.read_v:g} V, expected less than every pulse of {key} "
                     f"({min(heights):g} V), so that reading does not program"
                 )
+            if self.widths == "predicted" and len(set(getattr(self, key).volts)) > 1:
+                raise ValueError(f'{key}.volts: expected one height with widths = "predicted"')
         sources = {"float": 0, "ground": 0, "half": 1, "third": 2}[self.unselected]
         if len(self.bias_sources) != sources:
             raise ValueError(

@@ -54,6 +54,7 @@ class PulsedCell:
 
     Attributes:
         driving: whether a level is other than 0 V, or may be.
+        trace: every read of the selected cell so far.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class PulsedCell:
         self.source = Line.of(section.source)
         self.bias = lines_of(section.bias_sources)
         self.driving = False
+        self.trace: list[Verified] = []
         self._unanswered = False
 
     def switch_on(self) -> None:
@@ -107,6 +109,7 @@ class PulsedCell:
     def begin(self) -> None:
         """Take note that another cell is selected: one unanswered pulse is allowed again."""
         self._unanswered = False
+        self.trace = []
 
     def zero(self) -> None:
         """Set every source to 0 V."""
@@ -123,6 +126,7 @@ class PulsedCell:
         self._set([volts, *self.biasing.read_volts(volts)])
         found = self._acquired()
         self.zero()
+        self.trace.append(found)
         return found
 
     def pulse(self, volts: float, seconds: float) -> None:

@@ -23,6 +23,7 @@ from hilep.instruments.benchsession import Twin
 from hilep.instruments.recordedfailures import failure_of
 from hilep.instruments.recordwriter import RecordWriter
 from hilep.instruments.stations import driver_classes
+from hilep.instruments.twins import served
 from hilep.network import Network
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class RecordedBench(Bench):
         @contextlib.contextmanager
         def recorded(file: BenchFile, network: Network) -> Iterator[Mapping[str, str]]:
             assert twin is not None
-            with twin(file, network) as resources:
+            with served(twin, file, network) as resources:
                 _listen(recorders, resources)
                 writer.begin(file, dict(resources))
                 yield resources

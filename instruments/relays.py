@@ -196,4 +196,4 @@ def listed(channels: Iterable[str]) -> str:
 
 
 def _looks_like_an_entry(text: str) -> bool:
-    return re.match(r'\s*[+-]?\d+,"', text) is not None
+    return re.match(r'\s*[+-]?\d+\s*,\s*"', text) is not None

@@ -55,8 +55,41 @@ class Instrument(Protocol):
     def transaction(self) -> AbstractContextManager[Any]:
         """Keep other threads and programs off meanwhile."""
 
+
+@runtime_checkable
+class Reader(Instrument, Protocol):
+    """What a bench needs of an instrument that reads nodes."""
+
+    def configure(self, channels: Sequence[str], range_v: float) -> None:
+        """Set up for these channels and a fixed range that holds `range_v`; read it back.
+
+        Keywords that it has besides, such as `nplc` or `rate_hz`, come from `[roles.nodes]`.
+        """
+
     def acquire(self, samples: int, channels: Sequence[str] | None = None) -> Acquisition:
-        """Read channels `samples` times each, in one query per buffer-full."""
+        """Read channels `samples` times each, in one query per buffer-full; change nothing."""
+
+
+@runtime_checkable
+class VoltageOutputs(Instrument, Protocol):
+    """What a bench needs of analog outputs: volts without a current limit to set.
+
+    Attributes:
+        limits: largest magnitude of each output in use, volts; empty after `safe`.
+        levels: volts of each output in use.
+    """
+
+    limits: Mapping[str, float]
+    levels: Mapping[str, float]
+
+    def configure_outputs(self, limits: Mapping[str, float]) -> None:
+        """Take outputs into use, at 0 V, each with its largest magnitude in volts."""
+
+    def apply(self, levels: Mapping[str, float]) -> Mapping[str, float] | None:
+        """Set volts in one message; return those achieved, None for exactly these.
+
+        A level beyond its limit is refused, and so is one that would become 0 V.
+        """
 
 
 @runtime_checkable

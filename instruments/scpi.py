@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from hilep.instruments.smu import Setup, acquisition_seconds
 from hilep.instruments.sourcemeter import SourceMeter
@@ -11,6 +12,10 @@ from hilep.instruments.values import number
 
 NODE = {"V": "VOLT", "A": "CURR"}
 """The SCPI node of a quantity."""
+
+
+ENTRY = re.compile(r'\s*([+-]?\d+)\s*,\s*"(.*)')
+"""An answer of the error queue, whichever spaces a firmware puts into it."""
 
 
 class ScpiSourceMeter(SourceMeter):
@@ -52,19 +57,21 @@ class ScpiSourceMeter(SourceMeter):
         return {name: self.query(query).strip() for name, query in queries.items()}
 
     def _raise_refusal(self, last: str, text: str) -> None:
-        code, _, words = last.partition(",")
-        if words.startswith('"') and code.lstrip("+-").isdigit() and int(code):
-            self.raise_entry((int(code), words.strip('"')), text)
+        entry = ENTRY.match(last)
+        if entry is not None and int(entry[1]):
+            self.raise_entry((int(entry[1]), entry[2].rstrip().rstrip('"')), text)
 
 
 class SingleChannelScpi(ScpiSourceMeter):
     """An SCPI SourceMeter with one channel, "a"."""
 
     channel_names = ("a",)
+    off_states: ClassVar[tuple[str, ...]] = (":OUTP:SMOD HIMP",)
+    """The messages that make an output that is off one of high impedance."""
 
     def off_messages(self) -> Sequence[str]:
         """Abort, output off, high impedance, output off."""
-        return (":ABOR", ":OUTP OFF", ":OUTP:SMOD HIMP", ":OUTP OFF")
+        return (":ABOR", ":OUTP OFF", *self.off_states, ":OUTP OFF")
 
     def read_outputs(self) -> dict[str, bool]:
         """Ask whether the output is on."""

@@ -251,6 +251,8 @@ class SourceMeter(BenchInstrument):
 
     def words_in(self, values: NDArray[np.float64], command: str) -> NDArray[np.int64]:
         """Return status words as integers; else poison."""
+        if not values.any():  # A NaN is not zero.
+            return np.zeros(values.shape, np.int64)
         if not (np.abs(values) < 2**53).all() or (values % 1 != 0).any():
             raise self.garbled(command, "a status word is no whole number")
         return values.astype(np.int64)

@@ -23,12 +23,18 @@ def driver_classes(file: BenchFile) -> dict[str, Any]:
     """Return the driver of each instrument, by the instrument's name.
 
     Raises:
-        BadInputError: a driver cannot be loaded.
+        BadInputError: a driver cannot be loaded, or lacks what every driver has.
     """
     found = {}
     for name, section in file.sections.instruments.items():
         key = f"{file.path}: instruments.{name}.driver"
         found[name] = drivers.loaded(drivers.GROUP, section.driver, key)
+        missing = [member for member in drivers.MEMBERS if not hasattr(found[name], member)]
+        if missing:
+            raise BadInputError(
+                f"{key}: {section.driver!r} has no {', '.join(missing)}, expected a driver with "
+                "the members of hilep.instruments.roles.Instrument"
+            )
     return found
 
 
@@ -57,6 +63,8 @@ def _check_readers(file: BenchFile, classes: Mapping[str, Any]) -> None:
     nodes, own = file.sections.roles.nodes, file.sections.roles.nudge.channels
     for line in lines_of(channel for channel in nodes.channels if channel not in own):
         driver = classes[line.instrument]
+        if not hasattr(driver, "acquire"):
+            raise file.error("roles.nodes.channels", f"{line} reads nothing, expected a reader")
         taken = inspect.signature(getattr(driver, "configure", lambda: None)).parameters
         if "range_v" not in taken:
             raise file.error(

@@ -24,6 +24,9 @@ and 9.91e37 for not a number; no reading of these instruments is as large."""
 
 NOT_A_NUMBER = 9.91e37
 
+_LEAST = OVERFLOW * (1 - 1e-5)
+"""Answers have six digits or more."""
+
 _NAMES = {SATURATED: "saturated", COMPLIANCE: "compliance", OVERRANGE: "over-range"}
 _NAMES[INVALID] = "invalid"
 
@@ -37,9 +40,12 @@ def without_sentinels(
     """
     status = np.zeros(values.shape, np.uint8)
     size = np.abs(values)
+    # Written this way round so that a NaN is looked at.
+    if (size < _LEAST).all():
+        return values.copy(), status
     missing = np.isnan(values) | np.isclose(size, NOT_A_NUMBER, rtol=1e-5)
     status[missing] = INVALID
-    status[(size >= OVERFLOW * (1 - 1e-5)) & ~missing] = OVERRANGE | SATURATED
+    status[(size >= _LEAST) & ~missing] = OVERRANGE | SATURATED
     return np.where(status == 0, values, np.nan), status
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ class BenchVoltmeter:
 
     Attributes:
         acquired: what each instrument brought in the last read.
+        began_s: when each was asked to, on the clock that the last `read` was given.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class BenchVoltmeter:
         self.range_v = range_v
         self.max_node_v = max_node_v
         self.acquired: dict[str, Acquisition] = {}
+        self.began_s: dict[str, float] = {}
         self._channels: dict[str, list[str]] = {}
         for line in self.lines:
             if line not in sources.lines:
@@ -70,8 +72,18 @@ class BenchVoltmeter:
         for name, channels in self._channels.items():
             self.sources.instruments[name].configure(channels, self.range_v, **options)
 
-    def read(self, nodes: Sequence[int] | None, samples: int) -> NodeReadings:
+    def read(
+        self,
+        nodes: Sequence[int] | None,
+        samples: int,
+        clock: Callable[[], float] | None = None,
+    ) -> NodeReadings:
         """Read `nodes` (None for all) `samples` times.
+
+        Args:
+            nodes: which.
+            samples: how often.
+            clock: tells when each instrument was asked; see `began_s`.
 
         Raises:
             ComplianceError: a source met its limit meanwhile.
@@ -80,14 +92,19 @@ class BenchVoltmeter:
         """
         instruments = self.sources.instruments
         acquired: dict[str, Acquisition] = {}
+        began: dict[str, float] = {}
         for name, channels in self._channels.items():
+            if clock is not None:
+                began[name] = clock()
             acquired[name] = instruments[name].acquire(samples, channels)
         for name in self.sources.names:
             if name not in acquired:
+                if clock is not None:
+                    began[name] = clock()
                 found = self.sources.acquire(samples if name in self._own else 1, name)
                 if found is not None:
                     acquired[name] = found
-        self.acquired = acquired
+        self.acquired, self.began_s = acquired, began
         for name, found in acquired.items():
             self.sources.check(name, found)
         whole = self._readings(acquired, samples)
@@ -98,6 +115,21 @@ class BenchVoltmeter:
         return NodeReadings(
             whole.volts[:, chosen], whole.time_s[:, chosen], whole.status[:, chosen]
         )
+
+    def delays_s(self, readings: NodeReadings, moved: float) -> Doubles:
+        """Return the seconds from `moved` until each of these readings began (samples, nodes).
+
+        The first of each instrument begins when that is asked; the others as much later as the
+        instrument's own clock says.
+
+        Args:
+            readings: of all nodes, just read with a clock.
+            moved: on that clock.
+        """
+        began = [self.began_s[line.instrument] - moved for line in self.lines]
+        later = readings.time_s - readings.time_s[:1]
+        later[0] = 0.0
+        return np.asarray(np.array(began) + later)
 
     @property
     def identity(self) -> Mapping[str, str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hilep.instruments.pulseschedule import Schedule
+from hilep.instruments.pulsewidths import CellResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ def write_verify(
     increase: Schedule,
     decrease: Schedule,
     budget: int,
+    response: CellResponse | None = None,
 ) -> CellWrite:
     """Bring a cell to `siemens`, each pulse followed by a read.
 
@@ -70,6 +72,8 @@ def write_verify(
         increase: pulses that raise its conductance.
         decrease: pulses that lower it.
         budget: pulses that it may take.
+        response: predicts widths, and learns; without one they are the schedules' own. The
+            schedules are of one height each then.
     """
     found = cell.read()
     pulses = reversals = attempt = 0
@@ -79,10 +83,19 @@ def write_verify(
         if wanted != direction:
             reversals += direction != 0
             attempt, direction = 0, wanted
-        cell.pulse(*(increase if wanted > 0 else decrease).pulse(attempt))
+        schedule = increase if wanted > 0 else decrease
+        volts, seconds = schedule.pulse(attempt)
+        if response is not None and found.good:
+            missing = abs(siemens - found.siemens)
+            seconds = response.seconds(wanted, missing, schedule) or seconds
+        before = found
+        cell.pulse(volts, seconds)
         attempt += 1
         pulses += 1
         found = cell.read()
+        if response is not None and before.good and found.good:
+            moved = wanted * (found.siemens - before.siemens)
+            response.learn(wanted, seconds, moved, 0.25 * within)
     return CellWrite(found.siemens, _missed(found, siemens, within), pulses, reversals)
 
 

@@ -15,6 +15,8 @@ def sent(*messages: str) -> list[Pair]:
     return [(message, None) for message in messages]
 
 
+SWITCHED_ON = (":OUTP ON", ":OUTP1 ON")
+
 ON = [(":OUTP ON", None), ERROR, (":OUTP?", "1")]
 
 
@@ -23,5 +25,5 @@ def assert_limit_before_level_before_output(messages: Sequence[Pair]) -> None:
     order = [message for message, _ in messages if message is not None]
     limit = next(k for k, m in enumerate(order) if "PROT " in m or "limitv =" in m)
     level = next(k for k, m in enumerate(order) if ":CURR 0" in m or "leveli =" in m)
-    on = next(k for k, m in enumerate(order) if m.endswith("ON") or m.endswith("output = 1"))
+    on = next(k for k, m in enumerate(order) if m in SWITCHED_ON or "output = 1" in m)
     assert 0 < limit < level < on

@@ -90,12 +90,14 @@ class FakeSource:
     def _made(self, channel):
         def source_voltage(limit_a, *, range_v):
             self.messages.append("configure")
-            self.channels[channel].setup = limit_a
+            self.channels[channel].setup = SimpleNamespace(source=SimpleNamespace(step=self.step_v))
 
         return source_voltage
 
     def apply(self, levels):
         self.messages.append("apply")
+        if any(0 < abs(v) < 0.5 * self.step_v for v in levels.values()):
+            raise RangeLimitError("below the resolution")
         self.levels |= {c: round(v / self.step_v) * self.step_v for c, v in levels.items()}
         return {c: self.levels[c] for c in levels}
 
@@ -142,6 +144,14 @@ def direct(step_v=1e-4, outputs=False):
 
 
 CELLS = np.array([[0, 0, 0], [0, 0, 1]])
+
+
+def test_a_conductance_within_half_a_step_of_zero_volts_goes_there():
+    source, programmer = direct(0.1)
+    report = programmer.program(CELLS, np.array([1e-6 + 1e-12, 1e-6 + 1e-9]), 1e-4)
+    assert source.levels == {"a": 0.0, "b": 0.0}
+    np.testing.assert_allclose(report.siemens, 1e-6, rtol=1e-12)
+    np.testing.assert_array_equal(report.failed, [False, True])
 
 
 def test_one_message_sets_all_cells_and_the_step_of_the_source_is_in_the_report():

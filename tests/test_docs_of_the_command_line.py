@@ -114,7 +114,7 @@ def test_the_page_says_which_numbers_are_allowed():
     assert checked > 25
 
 
-@pytest.mark.parametrize("command", ["train", "report"])
+@pytest.mark.parametrize("command", ["train", "report", "calibrate"])
 def test_the_page_names_every_option(command):
     page = sections("command-line.md")[f"`hilep {command}`"]
     named = {

@@ -83,7 +83,7 @@ def test_nothing_is_asked_of_a_bench_for_a_run_that_cannot_be_recorded(logged_ba
     assert (tmp_path / "there.h5").read_bytes() == b"kept"
 
 
-@pytest.mark.parametrize("where", ["_begin", "provenance"])
+@pytest.mark.parametrize("where", ["begin", "provenance"])
 def test_a_bench_is_made_safe_where_a_run_does_not_begin(
     logged_backend, tmp_path, monkeypatch, where
 ):

@@ -14,13 +14,15 @@ from hilep.errors import BadInputError
 from hilep.instruments.keithley2450 import Keithley2450
 from hilep.instruments.status import COMPLIANCE
 
+OFF_STATES = (":OUTP:VOLT:SMOD HIMP", ":OUTP:CURR:SMOD HIMP")
+
 START_2450 = [
     ("*IDN?", "KEITHLEY INSTRUMENTS,MODEL 2450,04000000,1.7.12b"),
     ("*LANG?", "SCPI"),
-    *sent(":ABOR", ":OUTP OFF", ":OUTP:SMOD HIMP", ":OUTP OFF"),
+    *sent(":ABOR", ":OUTP OFF", *OFF_STATES, ":OUTP OFF"),
     (":OUTP?", "0"),
     ERROR,
-    *sent("*RST", ":OUTP:SMOD HIMP", ":FORM:DATA ASC", ":FORM:ASC:PREC 16"),
+    *sent("*RST", *OFF_STATES, ":FORM:DATA ASC", ":FORM:ASC:PREC 16"),
     (":SYST:LFR?", "50"),
     ERROR,
 ]
@@ -33,9 +35,10 @@ def test_clamps_and_reads_in_one_message_each() -> None:
             ":OUTP OFF",
             ":SOUR:FUNC VOLT",
             ':SENS:FUNC "CURR"',
-            ":SENS:CURR:RANG 1.000000000e-05",
+            ":SENS:CURR:RANG:AUTO ON",
             ":SOUR:VOLT:RANG 2.000000000e+00",
             ":SOUR:VOLT:ILIM 1.000000000e-05",
+            ":SENS:CURR:RANG 1.000000000e-05",
             ":SOUR:VOLT 0.000000000e+00",
             ":SOUR:VOLT:READ:BACK ON",
             ":SOUR:VOLT:DEL 0",
@@ -43,7 +46,6 @@ def test_clamps_and_reads_in_one_message_each() -> None:
             ":SENS:CURR:AZER ON",
             ":SENS:CURR:AVER OFF",
             ":SENS:CURR:RSEN OFF",
-            ":OUTP:VOLT:SMOD HIMP",
         ),
         ERROR,
         (":SOUR:VOLT:ILIM?", "1.000000000000000E-05"),
@@ -78,9 +80,10 @@ def test_a_pulse_is_one_query_and_its_limit_comes_first() -> None:
         ":OUTP OFF",
         ":SOUR:FUNC VOLT",
         ':SENS:FUNC "CURR"',
-        ":SENS:CURR:RANG 1.000000000e-05",
+        ":SENS:CURR:RANG:AUTO ON",
         ":SOUR:VOLT:RANG 2.000000000e+00",
         ":SOUR:VOLT:ILIM 1.000000000e-05",
+        ":SENS:CURR:RANG 1.000000000e-05",
         ":SOUR:VOLT 0.000000000e+00",
         ":SOUR:VOLT:READ:BACK ON",
         ":SOUR:VOLT:DEL 0",
@@ -88,7 +91,6 @@ def test_a_pulse_is_one_query_and_its_limit_comes_first() -> None:
         ":SENS:CURR:AZER ON",
         ":SENS:CURR:AVER OFF",
         ":SENS:CURR:RSEN OFF",
-        ":OUTP:VOLT:SMOD HIMP",
     ]
     pulse = (
         ":SOUR:VOLT:ILIM 5.000000000e-06;:SENS:CURR:NPLC 0.01;:SOUR:VOLT:DEL 8.000000000e-03;"

@@ -13,10 +13,12 @@ from pymeasure.test import expected_protocol
 from smu_messages import Pair, assert_limit_before_level_before_output, sent
 
 from hilep.instruments.errors import GarbledAnswerError
-from hilep.instruments.keithley2600 import _SCRIPT, Keithley2600
+from hilep.instruments.keithley2600 import _FUNCTIONS, Keithley2600
 from hilep.instruments.status import COMPLIANCE, INVALID
 
-TSP_OFF = "smua.source.output = 0 if smub then smub.source.output = 0 end"
+TSP_OFF = ("smua.source.output = 0", "smub.source.output = 0")
+
+TSP_OUTPUTS = "print(smua.source.output, smub.source.output)"
 
 TSP_ERROR = ("print(errorqueue.next())", "0.00000e+00\tQueue Is Empty\t0.00000e+00\t1.00000e+00")
 
@@ -24,11 +26,12 @@ START_2600 = [
     ("*IDN?", "Keithley Instruments Inc., Model 2602B, 4000000, 3.3.5"),
     *sent(
         "abort",
-        TSP_OFF,
-        "smua.source.offmode = 2 if smub then smub.source.offmode = 2 end",
-        TSP_OFF,
+        *TSP_OFF,
+        "smua.source.offmode = 2",
+        "smub.source.offmode = 2",
+        *TSP_OFF,
     ),
-    ("print(smua.source.output, smub and smub.source.output)", "0.00000e+00\t0.00000e+00"),
+    (TSP_OUTPUTS, "0.00000e+00\t0.00000e+00"),
     TSP_ERROR,
     *sent(
         "localnode.prompts = 0",
@@ -37,7 +40,7 @@ START_2600 = [
         "format.data = 1",
         "format.asciiprecision = 16",
         "localnode.linefreq = 50",
-        *_SCRIPT.splitlines(),
+        *_FUNCTIONS,
         "smua.source.offmode = 2",
         "smub.source.offmode = 2",
     ),
@@ -66,7 +69,7 @@ def current_2600(smu: str, *, output_b: int = 0) -> list[Pair]:
         (f"print({smu}.source.limitv)", "5.000000000000000e-01"),
         (f"{smu}.source.output = 1", None),
         TSP_ERROR,
-        ("print(smua.source.output, smub and smub.source.output)", f"1.0e+00\t{output_b}"),
+        (TSP_OUTPUTS, f"1.0e+00\t{output_b}"),
     ]
 
 
@@ -129,9 +132,9 @@ def test_with_one_channel_has_one() -> None:
     start = [
         (m, a.replace("2602B", "2601B") if a else a)
         for m, a in START_2600
-        if m != "smub.source.offmode = 2"
+        if m is None or not m.startswith("smub")
     ]
-    start = [(m, "0.00000e+00\tnil" if m and "smub and" in m else a) for m, a in start]
+    start = [("print(smua.source.output)", "0") if m == TSP_OUTPUTS else (m, a) for m, a in start]
     with expected_protocol(Keithley2600, start) as smu:
         smu.start()
         assert list(smu.channels) == ["a"]
@@ -159,7 +162,7 @@ def test_a_pulse_is_one_call() -> None:
         ("print(smua.source.limiti)", "1e-04"),
         ("smua.source.output = 1", None),
         TSP_ERROR,
-        ("print(smua.source.output, smub and smub.source.output)", "1\t0"),
+        (TSP_OUTPUTS, "1\t0"),
         (
             "hilep_pulse(1, smua, 2.000000000e+00, 1.000000000e-03, 5.000000000e-05)",
             "1,1,0.0,1;0,Queue Is Empty",

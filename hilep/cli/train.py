@@ -7,11 +7,15 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hilep.cli.virtual import VirtualOption, loaded
 from hilep.errors import BadInputError, InterruptedRunError
+
+if TYPE_CHECKING:
+    from hilep.experiment import Experiment
 
 
 def train(
@@ -30,13 +34,20 @@ def train(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Let --out replace an existing run file.")
     ] = False,
+    virtual: VirtualOption = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="End with one JSON object on standard output.")
     ] = False,
 ) -> int:
     """Train a crossbar on a data set and write a run file."""
     if resume is not None:
-        for given, option in ((settings, "--set"), (out, "--out"), (overwrite, "--overwrite")):
+        refused = {
+            "--set": settings,
+            "--out": out,
+            "--overwrite": overwrite,
+            "--virtual": virtual,
+        }
+        for option, given in refused.items():
             if given:
                 raise BadInputError(
                     f"{option}: not with --resume, which goes on with the run as it was begun"
@@ -44,7 +55,8 @@ def train(
     path = resume or out or _unused_name()
     before = _file_at(path)
     try:
-        return _train(config, settings or (), path, resume is not None, overwrite, as_json)
+        prepared = _prepared(config, settings or (), path, resume is not None, overwrite, virtual)
+        return _train(prepared, as_json)
     except KeyboardInterrupt as error:
         if resume is None and _file_at(path) == before:
             raise InterruptedRunError("stopped before anything was begun") from error
@@ -55,16 +67,25 @@ def train(
         ) from error
 
 
-def _train(
+def _prepared(
     config: Path | None,
     settings: Sequence[str],
     path: Path,
     going_on: bool,
     overwrite: bool,
-    as_json: bool,
-) -> int:
-    """Train into the run file at this path and say what came out."""
+    virtual: bool,
+) -> Experiment:
+    """Return the run at this path, new or resumed."""
     from hilep import experiment
+    from hilep.config import load
+
+    if going_on:
+        return experiment.resume(path, None if config is None else load(config))
+    return experiment.prepare(loaded(config, settings, virtual), path, overwrite)
+
+
+def _train(prepared: Experiment, as_json: bool) -> int:
+    """Train and say what came out."""
     from hilep.cli.progress import (
         StopOnSignal,
         TrainingProgress,
@@ -72,12 +93,7 @@ def _train(
         resume_command,
         say,
     )
-    from hilep.config import load
 
-    if going_on:
-        prepared = experiment.resume(path, None if config is None else load(config))
-    else:
-        prepared = experiment.prepare(load(config, settings), path, overwrite)
     path = prepared.run.path
     with StopOnSignal(prepared.trainer), TrainingProgress(prepared) as progress:
         announce(prepared)

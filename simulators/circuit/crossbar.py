@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from hilep.arrays import Doubles, Floats
 from hilep.crossbar import stacked
-from hilep.errors import BadInputError
+from hilep.errors import BadInputError, UnsupportedError
 from hilep.network import Network
 from hilep.reading import Reading
 from hilep.simulators.cells.thermal import ThermalNoise
@@ -102,6 +102,25 @@ class CircuitCrossbar(SolvedCrossbar):
         pull = self._pull or Pull.none(1, self.network.outputs)
         drive = self.solver.forward(self._inputs)
         return self.solver.after(drive, pull, self._now, seconds)
+
+    def read_after(self, delay_s: float, samples: int = 1) -> Reading:
+        """See `Crossbar.read_after`; all samples are those of one moment.
+
+        The volts go on from where the last read found them.
+        """
+        if not self.solver.wiring.node_farads or self.solver.cell_law is not None:
+            raise UnsupportedError(
+                "circuit: no reads at a stated time without device.node_farads > 0, or with "
+                "device.cells.nonlinearity_v"
+            )
+        if not (np.isfinite(delay_s) and delay_s >= 0):
+            raise BadInputError(f"read_after: expected seconds >= 0, got {delay_s}")
+        before, self.settle_s = self.settle_s, float(delay_s)
+        try:
+            reading = self.read(samples)
+        finally:
+            self.settle_s = before
+        return replace(reading, delays_s=np.full((reading.count, self.network.free_nodes), delay_s))
 
     def present(self, inputs: Floats, pull: Pull | None) -> Doubles:
         """Return the true volts (1, n_free) that a read meets: at rest, or `settle_s` later."""

@@ -14,20 +14,13 @@ from hilep.simulators.circuit.blocks import Blocks, Mask
 from hilep.simulators.circuit.equilibrium import Held, settle
 from hilep.simulators.circuit.ports import PortNetwork
 from hilep.simulators.circuit.rectifiers import IdealDiode, Rectifier
+from hilep.simulators.circuit.stepping import Movement
 
-GAMMA = 1 - 2**-0.5
-"""Makes the two-stage method below of second order and L-stable (Alexander, "Diagonally implicit
-Runge-Kutta methods for stiff O.D.E.'s", 1977)."""
-ERROR = (-(2**0.5) / 3, 2 / 3, 2**0.5 / 3 - 2 / 3)
-"""Weights of the slopes at the begin, in the middle and at the end of a step, whose sum times the
-step is the difference to a third-order result for a linear circuit."""
-SAFETY, LEAST, MOST = 0.9, 0.2, 5.0
-"""Of the next step's length, as in any step control."""
 MOST_STEPS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Motion:
+class Motion(Movement):
     """C dV/dt = the currents into each node, for a batch.
 
     Attributes:
@@ -75,25 +68,6 @@ class Motion:
             held=self.held if held is None else held,
             names=self.names,
         )
-
-    def step(
-        self, volts: Doubles, slope: Doubles, seconds: float
-    ) -> tuple[Doubles, Doubles, Doubles]:
-        """Return volts and slope at the end of one step, and the volts' estimated error.
-
-        Args:
-            volts: at its begin (batch, n_free).
-            slope: dV/dt there, as the step before returned it.
-            seconds: its length.
-        """
-        part = GAMMA * seconds
-        middle = self.implicit(volts, part, volts)
-        inner = (middle - volts) / part
-        before = volts + (1 - GAMMA) * seconds * inner
-        end = self.implicit(before, part, middle)
-        last = (end - before) / part
-        error = seconds * (ERROR[0] * slope + ERROR[1] * inner + ERROR[2] * last)
-        return end, last, np.where(self.moving, error, 0.0)
 
     @property
     def moving(self) -> Mask:
@@ -219,15 +193,9 @@ def _integrated(motion: Motion, volts: Doubles, times: Doubles, tolerance: float
             # Two equal steps rather than a long one and a sliver.
             last = left <= length
             taken = left if last else min(length, 0.5 * left)
-            new, new_slope, error = motion.step(volts, slope, taken)
-            off = float((np.abs(error) / allowed).max())
-            factor = min(MOST, max(LEAST, SAFETY * off ** (-1 / 3))) if off > 0 else MOST
-            if off <= 1:
-                volts, slope = new, new_slope
+            volts, slope, done, length = motion.attempt(volts, slope, taken, length, allowed)
+            if done:
                 now = float(stop) if last else now + taken
-                length = max(length, taken * factor) if factor > 1 else taken * factor
-            else:
-                length = taken * factor
             if steps >= MOST_STEPS or now + length == now < stop:
                 raise NotSettledError(
                     f"response: steps of {length:.3g} s at {now:.6g} s, of {steps} so far, do not "

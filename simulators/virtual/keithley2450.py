@@ -238,6 +238,10 @@ class Keithley2450(TouchscreenInstrument):
         return value
 
     def _check_limit(self, function: str, value: float) -> float:
+        other = _OTHER[function]
+        # Section 6, ":SOURce[1]:<function>:<x>LIMit[:LEVel]", Details.
+        if not self.values[other, "auto"] and value <= self.values[other, "range"] * 1e-3:
+            raise ScpiError(-222)
         self._check_power(function, abs(self.values[function, "level"]), value)
         return value
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,49 +12,20 @@ from hilep.arrays import Doubles
 from hilep.errors import BadInputError, UnsupportedError
 from hilep.network import Network
 from hilep.simulators.cells.array import CellArray
-from hilep.simulators.circuit.rectifiers import IdealDiode, Rectifier
-from hilep.simulators.circuit.wiring import Wiring
+from hilep.simulators.circuit.rectifiers import IdealDiode
 from hilep.simulators.virtual.clock import Clock
 from hilep.simulators.virtual.crossbar_cells import CrossbarCells
 from hilep.simulators.virtual.crossbar_nodes import CrossbarNodes
+from hilep.simulators.virtual.moving import Moving
 from hilep.simulators.virtual.operating_point import Circuit, OperatingPoint
 from hilep.simulators.virtual.staircases import ideal_diode, source
+from hilep.simulators.virtual.surroundings import Surroundings as Surroundings
 from hilep.simulators.virtual.switching import Switching
 from hilep.simulators.virtual.world import Drive, Measured
 
 _OFF = Drive()
-_IDEAL_WIRING = Wiring()
-_IDEAL_DIODE = IdealDiode()
 _AT_REST = 16.0
 """Time constants after which a ten-millionth of a change is left."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What stands around the cells of a network on a bench.
-
-    Attributes:
-        wiring: resistance of lines, sources and meters, capacitance of free nodes.
-        rectifier: at every hidden node that has a polarity.
-        contact_ohm: of a closed relay.
-        leakage_siemens: from every node to ground, as insulation has: what nothing else joins to
-            anything is at 0 V.
-        kelvin: temperature of the conductances, for thermal noise; 0 for none.
-        shared_bias, parted, extra: see `CrossbarNodes`.
-        supplies: terminals that have to stand at these volts, to a tenth, for rectifiers to work.
-        supply_siemens: what each of them loads its source with.
-    """
-
-    wiring: Wiring = _IDEAL_WIRING
-    rectifier: Rectifier = _IDEAL_DIODE
-    contact_ohm: float = 1.0
-    leakage_siemens: float = 1e-14
-    kelvin: float = 0.0
-    shared_bias: bool = True
-    parted: tuple[str, ...] = ()
-    extra: tuple[str, ...] = ()
-    supplies: tuple[tuple[str, float], ...] = ()
-    supply_siemens: float = 1e-4
 
 
 class NetworkWorld:
@@ -115,6 +85,9 @@ class NetworkWorld:
         self._point: OperatingPoint | None = None
         self._loaded = False
         self._moved = True
+        self._moving: Moving | None = None
+        if around.transients:
+            self._moving = Moving(self._circuit, self._farads(), self._then)
         self._lock = threading.RLock()
         for node in self._polarity:
             self._stand(node)
@@ -169,13 +142,13 @@ class NetworkWorld:
         self._switch(first, second, False)
 
     def settle(self) -> float:
-        """Return the seconds until everything that changed has come to rest."""
+        """Return the seconds until everything has come to rest; 0 where that is to be seen."""
         self.before_measuring()
         with self._lock:
             self._elapse()
             point = self._solution()
             farads = self.around.wiring.node_farads
-            if not (farads and self._moved):
+            if not (farads and self._moved) or self.around.transients:
                 return 0.0
             self._moved = False
             return _AT_REST * farads * point.slowest_ohm(self.nodes.free)
@@ -186,28 +159,40 @@ class NetworkWorld:
         seconds: float,
         generator: np.random.Generator,
         samples: int = 1,
+        begins: Doubles | None = None,
     ) -> Measured:
-        """Return the state of `terminals` at rest, with the thermal noise of the circuit."""
+        """Return `terminals` at rest, or as they move, with the thermal noise of the circuit."""
         self._known(terminals)
         self.before_measuring()
         with self._lock:
             self._elapse()
             point = self._solution()
-            at = [self.nodes.index.get(name, self._ground) for name in terminals]
-            volts = np.append(point.volts, 0.0)[at]
-            found = np.broadcast_to(volts, (samples, len(at))).copy()
+            at = np.array([self.nodes.index.get(name, self._ground) for name in terminals], np.intp)
+            windows = None
+            if self._moving is not None:
+                if begins is None:
+                    begins = np.tile(seconds * np.arange(samples)[:, None], len(at))
+                windows = self._moving.windows(point, begins, seconds)
+            if windows is None:
+                volts = np.append(point.volts, 0.0)[at]
+                found = np.broadcast_to(volts, (samples, len(at))).copy()
+            else:
+                found = windows.volts(at)
             if self.around.kelvin and seconds > 0:
                 noise = point.thermal(self.around.kelvin, seconds, generator, samples)
                 found += np.pad(noise, ((0, 0), (0, 1)))[:, at]
-            amps = np.zeros(len(at))
+            amps = np.zeros(found.shape)
             limited = np.zeros(len(at), dtype=np.bool_)
             for k, (node, name) in enumerate(zip(at, terminals, strict=True)):
                 drive = self._drives.get(node, _OFF)
                 if name in self.cells.controls:
                     found[:, k] = self.cells.control_volts[name]
                 elif drive.kind != "off":
-                    amps[k], limited[k] = self._given(point, node, drive)
-            return Measured(found, np.broadcast_to(amps, found.shape).copy(), limited)
+                    points = [point] if windows is None else windows.points(k)
+                    given = [self._given(one, node, drive) for one in points]
+                    amps[:, k] = [one for one, _ in given]
+                    limited[k] = any(met for _, met in given)
+            return Measured(found, amps, limited)
 
     def _known(self, terminals: Sequence[str]) -> None:
         for terminal in terminals:
@@ -265,6 +250,8 @@ class NetworkWorld:
         now = self.clock.now()
         seconds, self._then = now - self._then, now
         if seconds > 0:
+            if self._moving is not None:
+                self._moving.pass_time(self._solution(), now)
             volts = self._solution().volts if self.cells.switches else None
             self.cells.pass_time(seconds, volts)
 
@@ -275,6 +262,15 @@ class NetworkWorld:
         if self._point is None:
             self._point = self._circuit.solve()
         return self._point
+
+    def _farads(self) -> Doubles:
+        """Return the capacitance of every node to ground (nodes,)."""
+        nodes, farads = self.nodes, np.zeros(self._ground)
+        for node in np.concatenate(nodes.rows):
+            if nodes.names[node].startswith("r"):
+                farads[node] = self.around.source_farads
+        farads[nodes.free] = self.around.wiring.node_farads
+        return farads
 
     def _matrix(self) -> Doubles:
         """Return the conductance matrix of all nodes."""

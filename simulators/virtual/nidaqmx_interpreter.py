@@ -2,16 +2,15 @@
 
 `nidaqmx` asks an interpreter for every call; the one that it ships calls the driver's library.
 NI's own unit tests put another in its place at `nidaqmx.utils._select_interpreter`
-(ni/nidaqmx-python, tests/unit/conftest.py), and so does `installed`. Error numbers and their
-meanings are those of `nidaqmx.error_codes`, attribute numbers those of NIDAQmx.h.
+(ni/nidaqmx-python, tests/unit/conftest.py), and so does `nidaqmx_installed`. Error numbers and
+their meanings are those of `nidaqmx.error_codes`, attribute numbers those of NIDAQmx.h.
 """
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +27,9 @@ from hilep.simulators.virtual.nidaqmx_device import (
     wait_s,
 )
 from hilep.simulators.virtual.nidaqmx_device import VirtualDevice as VirtualDevice
+from hilep.simulators.virtual.nidaqmx_installed import installed as installed
 
 try:
-    import nidaqmx.utils
     from nidaqmx._base_interpreter import BaseInterpreter
     from nidaqmx.constants import TerminalConfiguration
     from nidaqmx.error_codes import DAQmxErrors
@@ -276,18 +275,3 @@ class VirtualInterpreter(Attributes, BaseInterpreter):  # type: ignore[misc, unu
                 VirtualChannel(terminal, kind, device, low, high, top, terminals)
             )
         self._last.name = ", ".join(terminal for _, terminal in found)
-
-
-@contextlib.contextmanager
-def installed(interpreter: VirtualInterpreter) -> Iterator[VirtualInterpreter]:
-    """Let every task and device of this process use `interpreter`, until the block ends."""
-    before = nidaqmx.utils._select_interpreter
-
-    def select(*arguments: object, **keywords: object) -> VirtualInterpreter:
-        return interpreter
-
-    nidaqmx.utils._select_interpreter = select
-    try:
-        yield interpreter
-    finally:
-        nidaqmx.utils._select_interpreter = before

@@ -39,19 +39,31 @@ class WorldLines:
         self._world, self._terminals, self._clock = world, dict(terminals), clock
         self._generator, self._noise_v = generator, noise_v
         self._gains, self._offsets = dict(gains or {}), dict(offsets or {})
+        self._took_s = 0.0
 
     def drive(self, channel: str, volts: float) -> None:
         """Hold the terminal of an analog output at `volts`."""
         if channel in self._terminals:
             self._world.drive(self._terminals[channel], Drive("volts", volts, _OUTPUT_A))
 
+    def pass_time(self, seconds: float) -> None:
+        """Let the time of an acquisition pass, before `sense` says what it brought."""
+        self._clock.advance(seconds)
+        self._took_s = seconds
+
     def sense(self, channels: Sequence[str], samples: int) -> Doubles:
         """Return volts (samples, channels) at analog inputs, noise included."""
-        self._clock.advance(self._world.settle())
+        settling = self._world.settle()
+        self._clock.advance(settling)
         wired = [k for k, channel in enumerate(channels) if channel in self._terminals]
         found = np.zeros((samples, len(channels)))
         names = [self._terminals[channels[k]] for k in wired]
-        found[:, wired] = self._world.measure(names, 0.0, self._generator, samples).volts
+        when = (
+            (np.arange(samples) / samples - 1) * self._took_s if not settling else np.zeros(samples)
+        )
+        begins = np.tile(when[:, None], len(names))
+        self._took_s = 0.0
+        found[:, wired] = self._world.measure(names, 0.0, self._generator, samples, begins).volts
         found *= [self._gains.get(channel, 1.0) for channel in channels]
         found += [self._offsets.get(channel, 0.0) for channel in channels]
         return found + self._noise_v * self._generator.standard_normal(found.shape)

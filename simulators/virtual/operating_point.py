@@ -89,6 +89,7 @@ class Circuit:
     Attributes:
         treads: the staircases.
         volts: where the last solution was; the next one starts from there.
+        inflow: amperes into every node besides (nodes,), such as those of capacitors; None for 0.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Circuit:
     ) -> None:
         self.names = names
         self.treads = Treads(len(names))
+        self.inflow: Doubles | None = None
         self.volts = np.zeros(len(names))
         self._matrix = self._sizes = np.zeros((len(names), len(names)))
         self._law = rectifier
@@ -104,10 +106,28 @@ class Circuit:
         self.conducting = True
         self._factors: dict[bytes, tuple[Places, Places, Any]] = {}
 
+    @property
+    def matrix(self) -> Doubles:
+        """The conductance matrix (nodes, nodes)."""
+        return self._matrix
+
+    @property
+    def rectified(self) -> Places:
+        """Nodes with a rectifier other than an ideal diode."""
+        return self._at
+
+    def slopes(self, volts: Doubles) -> Doubles:
+        """Return dI/dV of the rectifiers at volts (..., nodes), siemens (..., rectified)."""
+        u = self._sign * volts[..., self._at]
+        if not (self._at.size and self.conducting):
+            return np.zeros(u.shape)
+        return self._law.current(u)[1]
+
     def load(self, matrix: Doubles) -> None:
         """Take another conductance matrix (nodes, nodes), positive definite."""
         self._matrix, self._sizes = matrix, np.abs(matrix)
-        self._factors.clear()
+        # Not cleared: a copy of this circuit may have the same ones.
+        self._factors = {}
 
     def solve(self) -> OperatingPoint:
         """Return the operating point.
@@ -121,6 +141,8 @@ class Circuit:
             volts, through, floating, factor = self._rectified()
             supplied = self._matrix @ volts
             supplied[self._at] -= through
+            if self.inflow is not None:
+                supplied -= self.inflow
             rounding = 4e-16 * (self._sizes @ np.abs(volts))
             nodes, steps = self.treads.wrong(volts, supplied, rounding)
             if not nodes.size:
@@ -138,6 +160,8 @@ class Circuit:
         """Return volts and the rectifiers' amperes into their nodes, at the present places."""
         at, sign, law = self._at, self._sign, self._law
         injected = np.where(self.treads.held, 0.0, self.treads.value)
+        if self.inflow is not None:
+            injected += self.inflow
         if not at.size or not self.conducting or isinstance(law, IdealDiode):
             volts, floating, factor = self._linear(injected, None)
             return volts, np.zeros(at.size), floating, factor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
-from pydantic import Field, StrictStr
+from pydantic import Field, StrictStr, model_validator
 
 from hilep.config import NotNegative, Positive, Section
 from hilep.simulators.cells.options import CellOptions
@@ -40,6 +40,9 @@ class VirtualSection(Section):
         gains, offsets: of a channel's voltmeter, such as `"daq1.101" = 1.001`; offsets in volts.
         ni_noise_v: standard deviation of one sample of an NI card.
         word_ohm, bit_ohm, source_ohm, meter_ohm, node_farads: see `Wiring`.
+        source_farads: of every row that a source feeds through `source_ohm`; needs `transients`.
+        transients: whether the nodes take their time after a change, and readings show it; needs
+            `node_farads`. Otherwise an instrument waits until nothing moves.
         contact_ohm: of a closed relay.
         leakage_siemens: of every node to ground.
         kelvin: temperature of the conductances; 0 for no thermal noise.
@@ -66,6 +69,8 @@ class VirtualSection(Section):
     source_ohm: NotNegative = 0.0
     meter_ohm: Positive | None = None
     node_farads: NotNegative = 0.0
+    source_farads: NotNegative = 0.0
+    transients: bool = False
     contact_ohm: Positive = 1.0
     leakage_siemens: Positive = 1e-14
     kelvin: NotNegative = 300.0
@@ -78,6 +83,14 @@ class VirtualSection(Section):
     diodes: StrictStr = "split"
     g_min_siemens: NotNegative = 1e-7
     g_max_siemens: Positive = 1e-5
+
+    @model_validator(mode="after")
+    def _with_capacitances(self) -> VirtualSection:
+        if self.transients and not self.node_farads:
+            raise ValueError("transients: true, expected node_farads > 0 with it")
+        if self.source_farads and not (self.transients and self.source_ohm):
+            raise ValueError("source_farads: expected transients = true and source_ohm > 0 with it")
+        return self
 
     def wiring(self) -> Wiring:
         """Return the resistances and capacitances around the cells."""

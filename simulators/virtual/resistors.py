@@ -89,6 +89,7 @@ class ResistorWorld:
         seconds: float,
         generator: np.random.Generator,
         samples: int = 1,
+        begins: Floats | None = None,
     ) -> Measured:
         """Return the state of `terminals`, the same in every sample."""
         self._known(terminals)

@@ -65,8 +65,8 @@ class Scanner:
         """Return readings in volts, NaN beyond the range, and times: both (sweeps, channels).
 
         `interval_s` is from the start of one sweep to the start of the next, where that is longer
-        than the sweep. In a world that changes with time the channels of a sweep are all measured
-        over its whole length.
+        than the sweep. In a world that changes with time every channel is measured for as long as
+        the slowest one.
         """
         each = np.array([s.nplc / self.line_hz + s.delay_s for s in setups])
         period = max(interval_s, float(each.sum()))
@@ -74,7 +74,10 @@ class Scanner:
         terminals = [self.relays.channels[n] for n in numbers]
         settling = world.settle()
         seconds = max(s.nplc for s in setups) / self.line_hz
-        truth = world.measure(terminals, seconds, self.generator, sweeps).volts
+        ends = np.arange(sweeps)[:, None] * period + np.cumsum(each)
+        apertures = np.array([s.nplc for s in setups]) / self.line_hz
+        begins = settling + ends - apertures
+        truth = world.measure(terminals, seconds, self.generator, sweeps, begins).volts
         began = settling + self.clock.advance(settling + period * (sweeps - 1) + float(each.sum()))
         readings = np.empty_like(truth)
         for column, (number, setup) in enumerate(zip(numbers, setups, strict=True)):
@@ -83,5 +86,4 @@ class Scanner:
             span = setup.span or self.converter.holding(float(np.abs(volts).max()))
             span = span or self.converter.ranges[-1]
             readings[:, column] = self.converter.read(volts, span, setup.nplc, self.generator)
-        times = began + np.arange(sweeps)[:, None] * period + np.cumsum(each)
-        return readings, times
+        return readings, began + ends

@@ -12,6 +12,7 @@ from typing import Protocol
 from hilep.simulators.virtual.faults import FaultHook
 
 _LONGEST_MESSAGE = 1_000_000
+_ROOM_BYTES = 65536
 _ROOM_SECONDS = 1.0
 
 
@@ -167,11 +168,13 @@ class InstrumentServer:
 
     def _converse(self, connection: socket.socket) -> None:
         buffer, here = b"", threading.get_ident()
+        # A fresh buffer for each message, shrunk to its few bytes, would fragment the heap.
+        room = memoryview(bytearray(_ROOM_BYTES))
         # Looked at before it is taken, so that it is always either unread or acted on.
         while connection.recv(1, socket.MSG_PEEK):
             self._active.add(here)
-            received = connection.recv(65536)
-            *lines, buffer = (buffer + received).split(b"\n")
+            received = connection.recv_into(room)
+            *lines, buffer = (buffer + room[:received]).split(b"\n")
             for line in lines:
                 if not self._exchange(connection, line.rstrip(b"\r").decode("latin-1")):
                     return

@@ -4,7 +4,8 @@
         ...
 
 The same bench file then runs with `resources` in place of its own. NI devices have no socket: their
-driver is replaced in this process while the twin lives, and they keep their resource.
+driver is replaced in this process while the twin lives. They keep their resource, unless another
+twin of this process has it: then a number follows the name.
 """
 
 from __future__ import annotations
@@ -54,6 +55,16 @@ class Resources(dict[str, str]):
         self.instruments: dict[str, Any] = {}
         self.servers: dict[str, InstrumentServer] = {}
 
+    def now(self) -> float:
+        """Return the seconds on the instruments' clock, once they have done what was sent."""
+        self.world.before_measuring()
+        return self.clock.now()
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass, once the instruments have done what was sent to them."""
+        self.world.before_measuring()
+        self.clock.advance(seconds)
+
 
 @contextmanager
 def twin(file: Any, network: Network) -> Iterator[Resources]:
@@ -86,8 +97,7 @@ def twin(file: Any, network: Network) -> Iterator[Resources]:
         for number, (name, section) in enumerate(sections.instruments.items()):
             generator = _generator(options.seed, number)
             if section.driver == NI_DRIVER:
-                cards[name] = section.resource
-                resources[name] = section.resource
+                cards[name] = resources[name] = section.resource
                 continue
             instrument = built(
                 bench, name, section.driver, section.expect, section.line_hz, generator
@@ -97,7 +107,7 @@ def twin(file: Any, network: Network) -> Iterator[Resources]:
             resources.instruments[name], resources.servers[name] = instrument, server
             resources[name] = server.resource
         if cards:
-            running.enter_context(_cards(bench, cards, sections))
+            resources.update(running.enter_context(_cards(bench, cards, sections)))
         yield resources
 
 
@@ -165,6 +175,8 @@ def _world(
             wires.parted,
             tuple(wires.extra),
             wires.supplies,
+            source_farads=options.source_farads,
+            transients=options.transients,
         ),
         switching=options.switching.law() if pulsed else None,
         control=None if pulsed else _control(program.map),
@@ -191,13 +203,15 @@ def _generator(seed: int, number: int) -> np.random.Generator:
 
 
 @contextmanager
-def _cards(bench: Bench, cards: dict[str, str], sections: Any) -> Iterator[None]:
-    """Put virtual NI devices beneath the driver's package."""
+def _cards(bench: Bench, cards: dict[str, str], sections: Any) -> Iterator[dict[str, str]]:
+    """Put virtual NI devices beneath the driver's package; give their resources, by name."""
     from hilep.simulators.virtual.nidaqmx_device import VirtualDevice
-    from hilep.simulators.virtual.nidaqmx_interpreter import VirtualInterpreter, installed
+    from hilep.simulators.virtual.nidaqmx_installed import free_name, installed
+    from hilep.simulators.virtual.nidaqmx_interpreter import VirtualInterpreter
     from hilep.simulators.virtual.nidaqmx_lines import WorldLines
 
     terminals, gains, offsets, devices = {}, {}, {}, []
+    cards = {name: free_name(resource) for name, resource in cards.items()}
     for name, resource in cards.items():
         used = bench.wires.channels_of(name)
         for channel, terminal in used.items():
@@ -224,6 +238,6 @@ def _cards(bench: Bench, cards: dict[str, str], sections: Any) -> Iterator[None]
     for channel in terminals:
         if channel.rpartition("/")[2].startswith("ao"):
             lines.drive(channel, 0.0)
-    interpreter = VirtualInterpreter(lines, devices, bench.clock.advance)
+    interpreter = VirtualInterpreter(lines, devices, lines.pass_time)
     with installed(interpreter):
-        yield
+        yield cards

@@ -1,9 +1,15 @@
-"""The virtual instrument that stands behind each driver of a bench file."""
+"""The virtual instrument that stands behind each driver of a bench file.
+
+A lab gives the virtual one of its own driver in the entry-point group
+`hilep.virtual_instruments`, under the driver's name: it is called as `Build` says, and returns what
+an `InstrumentServer` serves.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,6 +21,9 @@ from hilep.simulators.virtual.converter import Converter
 from hilep.simulators.virtual.options import VirtualSection
 from hilep.simulators.virtual.source_channel import SourceChannel
 from hilep.simulators.virtual.world import World
+
+GROUP = "hilep.virtual_instruments"
+"""Entry points of a lab's own virtual instruments."""
 
 NI_DRIVER = "nidaqmx"
 """Its virtual instrument is not on a socket: see `nidaqmx_lines`."""
@@ -40,6 +49,7 @@ class Bench:
 
 
 Build: TypeAlias = Callable[[Bench, str, np.random.Generator, str | None, int], Any]
+"""Makes an instrument from bench, its name there, a generator of noise, `expect` and `line_hz`."""
 
 
 def built(
@@ -63,7 +73,7 @@ def built(
     Raises:
         ConfigError: no virtual instrument for this driver, or none that answers as expected.
     """
-    kinds = {
+    kinds: dict[str, Build] = {
         "keithley2400": _keithley2400,
         "keithley2450": _keithley2450,
         "keithley2600": _keithley2600,
@@ -71,17 +81,29 @@ def built(
         "keithleydaq6510": _keithleydaq6510,
         "keysight34970a": _keysight34970a,
     }
-    if driver not in kinds:
-        raise ConfigError(
-            f"instruments.{name}.driver: no virtual instrument for {driver!r}, expected one of "
-            f"{', '.join((*kinds, NI_DRIVER))}"
-        )
-    instrument = kinds[driver](bench, name, generator, expect, line_hz)
+    build = kinds.get(driver) or _installed(name, driver, (*kinds, NI_DRIVER))
+    instrument = build(bench, name, generator, expect, line_hz)
     if expect is not None and expect not in instrument.identity:
         instrument.serial = expect
     if instrument.identity.count(",") != 3:
         raise ConfigError(f"instruments.{name}.expect: no virtual {driver} answers {expect!r}")
     return instrument
+
+
+def _installed(name: str, driver: str, own: tuple[str, ...]) -> Build:
+    found = entry_points(group=GROUP)
+    for point in found.select(name=driver):
+        try:
+            build: Build = point.load()
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(
+                f"instruments.{name}.driver: the virtual {driver!r} cannot be loaded: {error}"
+            ) from error
+        return build
+    raise ConfigError(
+        f"instruments.{name}.driver: no virtual instrument for {driver!r}, expected one of "
+        f"{', '.join((*own, *sorted(found.names)))}"
+    )
 
 
 def _source(bench: Bench, name: str, channels: dict[str, SourceChannel]) -> None:

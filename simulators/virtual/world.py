@@ -84,10 +84,17 @@ class World(Protocol):
         seconds: float,
         generator: np.random.Generator,
         samples: int = 1,
+        begins: Floats | None = None,
     ) -> Measured:
-        """Return the mean of each terminal over `seconds`, that many times in a row.
+        """Return the mean of each terminal over `seconds`, that many times.
 
-        `generator` draws the circuit's own noise, where it has any.
+        Args:
+            terminals: which.
+            seconds: that each mean takes.
+            generator: draws the circuit's own noise, where it has any.
+            samples: how many.
+            begins: seconds from now at which each mean begins (samples, terminals), for worlds
+                that change with time; one after the other from now on, unless given.
 
         Raises:
             BadInputError: for an unknown terminal.

@@ -1,0 +1,200 @@
+"""A calibration from a configuration: build the device as training does, measure, evaluate."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from hilep import backends, data, experiment
+from hilep.arrays import Doubles, Floats
+from hilep.calibration.calibration import Calibration, Settling
+from hilep.calibration.evaluating import findings
+from hilep.calibration.measuring import (
+    LongRecord,
+    Pair,
+    alternating,
+    gathered,
+    long_record,
+    nudge_like_training,
+)
+from hilep.checkpoint import Checkpoint
+from hilep.config import Config
+from hilep.crossbar import Crossbar
+from hilep.errors import ConfigError, HilepError
+from hilep.nudging import Nudging
+from hilep.provenance import installed_version
+
+Told = Callable[[str, int, int], None]
+"""Called with what is being measured, how much of it is done, and of how much."""
+
+
+@dataclass
+class Measurement:
+    """What has been measured so far.
+
+    Attributes:
+        pairs: reads of both phases in turn.
+        record: of the free phase.
+        settling: step responses.
+        device: the device's snapshot while it was measured.
+        problems: one line for each thing that went wrong.
+        notes: one line for each thing worth knowing.
+        failed: whether a step did not come to its end.
+        created: when it was begun, ISO 8601 with time zone.
+    """
+
+    pairs: list[Pair] = field(default_factory=list)
+    record: LongRecord | None = None
+    settling: Settling | None = None
+    device: dict[str, Any] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    failed: bool = False
+    created: str = field(
+        default_factory=lambda: datetime.now().astimezone().isoformat(timespec="seconds")
+    )
+
+    @contextlib.contextmanager
+    def keeping(self, what: str) -> Iterator[None]:
+        """Note the failure of a step in place of raising it, once there are reads to lose."""
+        try:
+            yield
+        except (HilepError, OSError, KeyboardInterrupt) as error:
+            if not self.pairs:
+                raise
+            stopped = isinstance(error, KeyboardInterrupt)
+            self.problems.append(
+                f"{what}: {'stopped' if stopped else ' '.join(str(error).split())}"
+            )
+            self.failed = True
+
+
+def measured(
+    config: Config,
+    start: Checkpoint | None = None,
+    told: Told = lambda what, done, of: None,
+) -> Measurement:
+    """Measure the device that a configuration describes; it is safe again afterwards.
+
+    Cells are programmed first: to what a training would begin with, or to what a run had reached.
+
+    Args:
+        config: what would be trained, and how `[calibration]` is to measure it.
+        start: conductances and bias currents to program.
+        told: of progress.
+
+    Raises:
+        HilepError: where something failed before the first pair was read; later failures are in
+            `problems`, beside what was measured until then.
+        KeyboardInterrupt: the same.
+    """
+    done = Measurement()
+    volts, targets = _image(config)
+    with backends.crossbar(config, config.network.network()) as device:
+        _program(device, config, start, done)
+        measure(device, config, volts, targets, done, told)
+    return done
+
+
+def evaluated(config: Config, done: Measurement, sigma_alone: bool = False) -> Calibration:
+    """Return what a measurement says.
+
+    Args:
+        config: that it was made with.
+        done: with at least one pair.
+        sigma_alone: leave out everything but the sigma of each node.
+    """
+    reads = gathered(done.pairs)
+    said = findings(
+        reads, done.record, config.network.network(), config.training.reads, sigma_alone
+    )
+    return Calibration(
+        created=done.created,
+        hilep_version=installed_version("hilep") or "not installed",
+        config=config.to_json(),
+        device=json.dumps(done.device),
+        reads=reads,
+        sigma=said.sigma,
+        phases=said.phases,
+        judged=said.judged,
+        record=done.record,
+        covariance=said.covariance,
+        distribution=said.distribution,
+        independence=said.independence,
+        allan=said.allan,
+        settling=done.settling,
+        problems=(*done.problems, *said.problems),
+        notes=tuple(done.notes),
+        failed=done.failed,
+    )
+
+
+def measure(
+    device: Crossbar,
+    config: Config,
+    volts: Floats,
+    targets: Doubles,
+    done: Measurement,
+    told: Told,
+) -> None:
+    """Measure a programmed device, step by step, into `done`.
+
+    Args:
+        device: programmed.
+        config: of training and calibration.
+        volts: of the image that is clamped (n_in,).
+        targets: its targets in volts (n_out,).
+        done: takes what is measured.
+        told: of progress.
+    """
+    section, training = config.calibration, config.training
+    # Its size is that of training's nudge, whichever kind and variant that takes.
+    siemens = Nudging.of(
+        "positive", "current", training.beta_siemens, training.loss, device.network.outputs
+    ).strengths[1]
+    with done.keeping("pairs"):
+        device.clamp(volts)
+        free = device.read(training.reads)
+        done.device = {
+            **device.snapshot(),
+            "options": backends.options(config).model_dump(mode="json"),
+        }
+        amps = section.nudge_fraction * nudge_like_training(free, targets, siemens)
+        for pair in alternating(device, volts, amps, section.pairs):
+            done.pairs.append(pair)
+            told("pairs", len(done.pairs), section.pairs)
+    if done.pairs and not done.pairs[-1].amps.any():
+        done.problems.append("pairs: the nudge became 0 A at every output: both phases are free")
+    if done.failed:
+        return
+    with done.keeping("record"):
+        told("record", 0, section.reads)
+        done.record = long_record(device, volts, None, section.reads)
+        told("record", section.reads, section.reads)
+
+
+def _image(config: Config) -> tuple[Floats, Doubles]:
+    """Return volts (n_in,) and targets (n_out,) of the training image to clamp."""
+    dataset = data.load(config.data)
+    dataset.check_layers(config.network.layers)
+    image, images = config.calibration.image, len(dataset.train)
+    if image >= images:
+        raise ConfigError(f"calibration.image: expected 0 to {images - 1}, got {image}")
+    index = np.array([image])
+    return dataset.train.volts(index)[0], dataset.train.targets(index)[0]
+
+
+def _program(device: Crossbar, config: Config, start: Checkpoint | None, done: Measurement) -> None:
+    if start is None:
+        report = experiment.begin(device, config)
+    else:
+        bias = start.bias_currents if device.network.bias == "current" else None
+        report = device.program(start.conductances, bias)
+    if report.failed:
+        done.problems.append(f"{len(report.failed)} cells would not be programmed")
