@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -37,7 +38,6 @@ class Message:
     instrument: str
     number: int
     text: str
-
     part: str
 
     @property
@@ -257,9 +257,10 @@ class Rig:
 def rig(folder: Path, supervised: bool = False, timeout_s: float = TIMEOUT_S) -> Iterator[Rig]:
     """Serve the instruments and prepare a run; arming and locks are kept in `folder`."""
     with ExitStack() as during:
-        armed, locked = folder / "armed", folder / "locks"
-        during.enter_context(mock.patch.object(arming, "records", return_value=armed))
-        during.enter_context(mock.patch.object(locks, "lock_folder", return_value=locked))
+        # No mocks: they keep every call.
+        armed, locked = (partial(Path, folder / name) for name in ("armed", "locks"))
+        during.enter_context(mock.patch.object(arming, "records", armed))
+        during.enter_context(mock.patch.object(locks, "lock_folder", locked))
         twins = {name: f"GPIB0::{place}::INSTR" for place, name in enumerate(DRIVERS, 1)}
         file = BenchFile.load(written(folder / "twin.toml", tables(twins, supervised, timeout_s)))
         np.savez(

@@ -14,7 +14,8 @@ import numpy as np
 from hilep import backends, data, experiment
 from hilep.arrays import Doubles, Floats
 from hilep.calibration.calibration import Calibration, Settling
-from hilep.calibration.evaluating import findings
+from hilep.calibration.evaluating import Findings, findings
+from hilep.calibration.measuresettling import StepResponses, measure_step_responses
 from hilep.calibration.measuring import (
     LongRecord,
     Pair,
@@ -26,7 +27,7 @@ from hilep.calibration.measuring import (
 from hilep.checkpoint import Checkpoint
 from hilep.config import Config
 from hilep.crossbar import Crossbar
-from hilep.errors import ConfigError, HilepError
+from hilep.errors import BadInputError, ConfigError, HilepError, UnsupportedError
 from hilep.nudging import Nudging
 from hilep.provenance import installed_version
 
@@ -41,7 +42,7 @@ class Measurement:
     Attributes:
         pairs: reads of both phases in turn.
         record: of the free phase.
-        settling: step responses.
+        steps: step responses.
         device: the device's snapshot while it was measured.
         problems: one line for each thing that went wrong.
         notes: one line for each thing worth knowing.
@@ -51,7 +52,7 @@ class Measurement:
 
     pairs: list[Pair] = field(default_factory=list)
     record: LongRecord | None = None
-    settling: Settling | None = None
+    steps: StepResponses | None = None
     device: dict[str, Any] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -128,7 +129,7 @@ def evaluated(config: Config, done: Measurement, sigma_alone: bool = False) -> C
         distribution=said.distribution,
         independence=said.independence,
         allan=said.allan,
-        settling=done.settling,
+        settling=None if done.steps is None else _settling(done.steps, said, config),
         problems=(*done.problems, *said.problems),
         notes=tuple(done.notes),
         failed=done.failed,
@@ -177,6 +178,64 @@ def measure(
         told("record", 0, section.reads)
         done.record = long_record(device, volts, None, section.reads)
         told("record", section.reads, section.reads)
+    if done.failed or not section.settling:
+        return
+    with done.keeping("settling"):
+        told("settling", 0, 1)
+        _step(device, config, volts, amps, done)
+        told("settling", 1, 1)
+
+
+def _step(
+    device: Crossbar, config: Config, volts: Floats, amps: Doubles, done: Measurement
+) -> None:
+    """Measure step responses, where the device has a time in which it settles."""
+    try:
+        done.steps = measure_step_responses(
+            device, volts, amps, longest_s=config.calibration.longest_settling_s
+        )
+    except UnsupportedError as error:
+        done.notes.append(f"settling: not measured: {error}")
+    except BadInputError as error:
+        done.problems.append(str(error))
+    else:
+        problems, notes = _said_of(done.steps)
+        done.problems += problems
+        done.notes += notes
+
+
+def _said_of(steps: StepResponses) -> tuple[list[str], list[str]]:
+    """Return what is wrong with step responses, and what is worth knowing, in few lines."""
+    if not steps.reads:
+        return [], list(steps.notes)
+    problems, notes = [], []
+    for reads in steps.reads:
+        still = np.flatnonzero(~reads.moves).tolist()
+        if still:
+            notes.append(
+                f"settling: no step of the {reads.name} is seen at {len(still)} of "
+                f"{reads.moves.size} nodes: {', '.join(map(str, still[:10]))}"
+                + (", ..." if len(still) > 10 else "")
+            )
+    seen = sum(int(reads.moves.sum()) for reads in steps.reads)
+    if len(steps.responses) < seen:
+        why = next((note for note in steps.notes if not note.startswith("settling: no step")), "")
+        problems.append(
+            f"settling: {seen - len(steps.responses)} of {seen} steps could not be fitted, such as "
+            + why
+        )
+    return problems, notes
+
+
+def _settling(steps: StepResponses, said: Findings, config: Config) -> Settling:
+    delay = None
+    if said.sigma.pooled is not None:
+        each = said.sigma.per_node.sigma_v
+        sigma = np.where(said.sigma.usable, each, said.sigma.pooled.sigma_v)
+        delay = steps.delay(sigma, config.training.reads)
+    return Settling(
+        steps.steps, np.array(steps.nodes, np.int64), steps.responses, steps.reads, delay
+    )
 
 
 def _image(config: Config) -> tuple[Floats, Doubles]:

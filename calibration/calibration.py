@@ -18,6 +18,7 @@ from hilep.calibration.measuring import LongRecord, PairedReads
 from hilep.calibration.phases import PhaseAgreement
 from hilep.calibration.settling import StepResponse
 from hilep.calibration.sigma import SigmaEstimate
+from hilep.calibration.stepreads import StepReads
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +97,16 @@ class Settling:
 
     Attributes:
         steps: what each response is of, such as "nudge, node 3".
-        responses: their fits.
+        nodes: number of the node of each response.
+        responses: fits of one or two time constants.
+        reads: what was fitted, clamp and nudge; empty where nothing was seen to move.
         delay: until little enough is left of all of them; None where sigma is not known.
     """
 
     steps: tuple[str, ...]
+    nodes: NDArray[np.int64]
     responses: tuple[StepResponse, ...]
+    reads: tuple[StepReads, ...]
     delay: SettlingDelay | None
 
 

@@ -112,7 +112,7 @@ def _said(calibration: Calibration, path: Path) -> Sequence[str]:
         reach = ", as far as the record reaches" if steady.limited_by_record else ""
         lines.append(f"reads are {verdict}; useful up to N = {steady.max_useful_reads}{reach}")
     if calibration.settling_s is not None:
-        lines.append(f"settled after {calibration.settling_s:.3g} s")
+        lines.append(f"settled {calibration.settling_s:.3g} s after a step")
     lines.append(f"calibration {path}")
     return lines
 

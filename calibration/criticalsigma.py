@@ -95,18 +95,18 @@ class Criterion:
         Args:
             accuracies: (n_sigma, trials).
         """
-        from scipy.stats import beta, t
+        from scipy.special import betaincinv, stdtrit
 
         n = accuracies.shape[1]
         tail = (1 - self.confidence) / 2
         if self.share is None:
             mean = accuracies.mean(axis=1)
-            half = accuracies.std(axis=1, ddof=1) / math.sqrt(n) * float(t.isf(tail, n - 1))
+            half = accuracies.std(axis=1, ddof=1) / math.sqrt(n) * float(stdtrit(n - 1, 1 - tail))
             return mean - half, mean, mean + half
         k = np.count_nonzero(accuracies >= self.threshold, axis=1)
-        with np.errstate(invalid="ignore"):
-            low = np.where(k > 0, beta.ppf(tail, k, n - k + 1), 0.0)
-            high = np.where(k < n, beta.isf(tail, k + 1, n - k), 1.0)
+        # The limits at none and at all are 0 and 1; elsewhere quantiles of the beta distribution.
+        low = np.where(k > 0, betaincinv(np.maximum(k, 1), n - k + 1, tail), 0.0)
+        high = np.where(k < n, betaincinv(k + 1, np.maximum(n - k, 1), 1 - tail), 1.0)
         return low, k / n, high
 
 

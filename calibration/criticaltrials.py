@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from hilep import __version__, backends, experiment
+from hilep import __version__, backends, data
 from hilep.arrays import Doubles
 from hilep.config import Config, DeviceSection
+from hilep.crossbar import Crossbar
 from hilep.durable import replacing, storing
 from hilep.errors import BadInputError, UnsupportedError
+from hilep.initial import initial_conductances
+from hilep.streams import stream
+from hilep.trainer import Trainer
 
 DECISIVE = {"data", "network", "device", "training"}
 """Sections of the configuration that decide how a trial ends."""
@@ -136,11 +139,37 @@ class Trials:
         return trial
 
 
+def begun(config: Config, later: float = 1.0) -> Crossbar:
+    """Return the crossbar of a configuration with the conductances that a run begins with.
+
+    Args:
+        config: the whole configuration.
+        later: what the conductances of all arrays after the first are multiplied by.
+
+    Raises:
+        HilepError: for anything wrong with network or device.
+    """
+    network, section = config.network.network(), config.network
+    crossbar = backends.crossbar(config, network)
+    start = initial_conductances(
+        network,
+        stream(config.training.seed, "initial"),
+        section.initial,
+        section.initial_scale_siemens,
+    )
+    factors = [1.0] + [later] * (len(start) - 1)
+    crossbar.program(
+        [
+            np.clip(factor * g, *network.window(g.dtype.type))
+            for factor, g in zip(factors, start, strict=True)
+        ]
+    )
+    return crossbar
+
+
 def _trained(config: Config, sigma_v: float, seed: int) -> Trial:
-    with tempfile.TemporaryDirectory() as folder:
-        outcome = experiment.prepare(config, Path(folder) / "run.h5").execute()
-    if outcome.verdict.startswith("interrupted"):
-        raise KeyboardInterrupt
+    # Without a run file: a trial is short, and its result is what is kept.
+    outcome = Trainer(begun(config), data.load(config.data), config.training).run()
     accuracy = 0.0 if outcome.test is None else outcome.test.accuracy
     return Trial(sigma_v, seed, accuracy, outcome.verdict)
 

@@ -18,8 +18,9 @@ import numpy as np
 from hilep.calibration import filewords
 from hilep.calibration.channels import ChannelCalibration
 from hilep.calibration.settling import StepResponse
+from hilep.calibration.stepreads import StepReads
 
-NUMBERED = (StepResponse, ChannelCalibration)
+NUMBERED = (StepResponse, StepReads, ChannelCalibration)
 """These differ in the shapes of their arrays, or are looked for one by one."""
 
 

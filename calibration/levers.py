@@ -16,14 +16,11 @@ import numpy as np
 
 from hilep import backends, data
 from hilep.arrays import Doubles
-from hilep.calibration.criticaltrials import twin
+from hilep.calibration.criticaltrials import begun, twin
 from hilep.config import Config, DeviceSection
-from hilep.crossbar import Crossbar
 from hilep.errors import HilepError
-from hilep.initial import initial_conductances
 from hilep.nudging import Nudging, beta_difference
 from hilep.rule import LearningRule
-from hilep.streams import stream
 
 FACTOR = 2.0
 IMAGES = 64
@@ -163,7 +160,7 @@ class _Updates:
     def __init__(self, config: Config, later: float) -> None:
         training = config.training
         network = config.network.network()
-        self._device: Crossbar = backends.crossbar(config, network)
+        self._device = begun(config, later)
         self._nudging = Nudging.of(
             training.variant,
             training.nudging,
@@ -178,20 +175,6 @@ class _Updates:
             beta_difference(training.variant, training.beta_siemens),
             eta,
             eta_bias,
-        )
-        section = config.network
-        start = initial_conductances(
-            network,
-            stream(training.seed, "initial"),
-            section.initial,
-            section.initial_scale_siemens,
-        )
-        factors = [1.0] + [later] * (len(start) - 1)
-        self._device.program(
-            [
-                np.clip(factor * g, network.g_min_siemens, network.g_max_siemens)
-                for factor, g in zip(factors, start, strict=True)
-            ]
         )
         split = data.load(config.data).train
         indices = np.arange(min(IMAGES, len(split)), dtype=np.int64)

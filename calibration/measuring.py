@@ -18,6 +18,9 @@ from hilep.crossbar import Crossbar
 from hilep.errors import BadInputError, UnsupportedError
 from hilep.reading import Reading
 
+_READS_TO_TELL = 16
+"""How many reads show their interval."""
+
 
 @dataclass(frozen=True, slots=True)
 class PairedReads:
@@ -145,8 +148,8 @@ def long_record(
 ) -> LongRecord:
     """Return `reads` reads of one phase, taken as training takes N of them: by one `read`.
 
-    Where the device knows the time, their interval is what more reads take longer than one read
-    does. To that end two single reads go before.
+    Their interval is that of a few reads before, where the device tells when each of them was
+    taken; else, where it knows when a reading ended, what many reads take longer than one.
 
     Args:
         device: programmed.
@@ -161,15 +164,25 @@ def long_record(
     checked_count(reads)
     device.clamp(volts)
     device.nudge(amps)
+    interval = _told_interval(device)
     before, one = device.read(1).time_s, device.read(1).time_s
     reading = device.read(reads)
     if amps is not None:
         device.nudge(None)
-    interval = math.nan
-    if reads > 1:
+    if reads > 1 and math.isnan(interval):
         interval = ((reading.time_s - one) - (one - before)) / (reads - 1)
         interval = interval if interval > 0 else math.nan
     return LongRecord(_samples(reading), reading.flags.copy(), interval)
+
+
+def _told_interval(device: Crossbar) -> float:
+    """Return the seconds between reads that the device itself states; NaN where it does not."""
+    try:
+        delays = device.read_after(0.0, _READS_TO_TELL).delays_s
+    except UnsupportedError:
+        return math.nan
+    interval = math.nan if delays is None else float(np.median(np.diff(delays, axis=0)))
+    return interval if interval > 0 else math.nan
 
 
 def nudge_like_training(free: Reading, targets: ArrayLike, siemens: float) -> Doubles:

@@ -200,6 +200,7 @@ class CalibrationSection(Section):
     image: Annotated[int, Field(ge=0)] = 0
     nudge_fraction: Positive = 1.0
     settling: bool = True
+    longest_settling_s: Positive = 1.0
 
 
 class Config(Section):

@@ -13,7 +13,6 @@ may be used again: it connects anew.
 from __future__ import annotations
 
 import contextlib
-import time
 import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -182,7 +181,7 @@ class Bench(Crossbar):
             self.outputs.settle(station)
             readings = station.nodes.read(None, count)
         status = np.bitwise_or.reduce(readings.status, axis=0)
-        reading = Reading.of_samples(readings.volts, time_s=time.time())
+        reading = Reading.of_samples(readings.volts, time_s=self.session.time_s())
         return replace(reading, status=status) if status.any() else reading
 
     def read_after(self, delay_s: float, samples: int = 1) -> Reading:
@@ -201,7 +200,7 @@ class Bench(Crossbar):
             readings = station.nodes.read(None, count, self.session.now)
             delays = station.nodes.delays_s(readings, moved)
         status = np.bitwise_or.reduce(readings.status, axis=0)
-        reading = Reading.of_samples(readings.volts, time_s=time.time())
+        reading = Reading.of_samples(readings.volts, time_s=self.session.time_s())
         return replace(reading, status=status if status.any() else None, delays_s=delays)
 
     # What a bench does better ---------------------------------------------------------------------

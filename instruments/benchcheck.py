@@ -66,6 +66,14 @@ class CheckResult:
         }
 
 
+class CheckStopped(KeyboardInterrupt):
+    """A check was stopped by Ctrl-C or termination; `result` says whether outputs are off."""
+
+    def __init__(self, result: CheckResult) -> None:
+        super().__init__()
+        self.result = result
+
+
 def check(
     file: BenchFile,
     network: Network,
@@ -90,6 +98,7 @@ def check(
             lacks a range or limit that the file asks for.
         InstrumentError: an instrument is in use, or stopped answering. Outputs are off. Where some
             cannot be opened at all, the findings say so of each, and nothing else is tested.
+        CheckStopped: by Ctrl-C or termination. Outputs are off where its `result` says so.
     """
     result = CheckResult(file, twin is not None)
     bench = Bench(file, network, twin=twin, unchecked=True)
@@ -110,9 +119,12 @@ def check(
         if twin is None and result.passed:
             arm(file, result.plain())
             result.armed = True
-    except BaseException:
+    except KeyboardInterrupt as error:
         result.armed = False
-        raise
+        if twin is None:
+            disarm(file)
+        _switched_off(result, bench.session.tried)
+        raise CheckStopped(result) from error
     return result
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from hilep.errors import InterruptedRunError
 
 if TYPE_CHECKING:
     from hilep.instruments.benchcheck import CheckResult
@@ -38,6 +39,7 @@ def check(
     as_json: JsonOption = False,
 ) -> int:
     """Check identities, limits, wiring and knees of a bench at low level, and arm its file."""
+    from hilep.cli.termination import terminable
     from hilep.config import load
     from hilep.instruments import benchcheck, findings
     from hilep.instruments.benchfile import BenchFile
@@ -47,8 +49,13 @@ def check(
     bench = BenchFile.load(file)
     network = wired_network(bench) if config is None else load(config).network.network()
     twin = installed_twin("--virtual") if virtual else None
-    with _terminable():
-        result = benchcheck.check(bench, network, known=config is not None, twin=twin, keep=keep)
+    try:
+        with terminable():
+            result = benchcheck.check(
+                bench, network, known=config is not None, twin=twin, keep=keep
+            )
+    except benchcheck.CheckStopped as stopped:
+        raise InterruptedRunError(_verdict(stopped.result, "stopped")) from stopped
     findings.show(result.findings)
     print(_verdict(result), file=sys.stderr)
     if as_json:
@@ -63,25 +70,12 @@ def _twin_of(bench: BenchFile) -> AbstractContextManager[Mapping[str, str]]:
     return served(installed_twin("--virtual"), bench, wired_network(bench))
 
 
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """Let termination end what happens inside as Ctrl-C does, outputs off."""
-    kinds = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    kinds = [kind for kind in kinds if signal.getsignal(kind) is signal.SIG_DFL]
-    for kind in kinds:
-        signal.signal(kind, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for kind in kinds:
-            signal.signal(kind, signal.SIG_DFL)
-
-
-def _verdict(result: CheckResult) -> str:
+def _verdict(result: CheckResult, how: str | None = None) -> str:
     path = result.file.path
     failed = sum(finding.verdict == "failed" for finding in result.findings)
-    if not result.passed:
-        return f"{path}: {failed} failed; not armed; outputs {'off' if result.off else 'MAY BE ON'}"
+    if how is not None or not result.passed:
+        outputs = "off" if result.off else "MAY BE ON"
+        return f"{path}: {how or f'{failed} failed'}; not armed; outputs {outputs}"
     if result.virtual:
         return f"{path}: passed on its virtual twin, which arms nothing; outputs off"
     return f"{path}: passed and armed; outputs off"

@@ -43,6 +43,7 @@ class BenchOutputs:
         self._amps = np.zeros(session.network.outputs)
         self._settle_s = session.file.sections.settle.seconds
         self._settled = math.nan
+        self._change = (math.nan, 0.0)
         self._rested = False
         self._lost = False
         self._times_off = 0
@@ -104,9 +105,12 @@ class BenchOutputs:
         """
         self._power(station)
         self._restore(station)
-        now = self.session.now()
-        # A twin's clock does not go on while levels are set.
-        moved = now if self.session.virtual else station.sources.moved
+        now, moved = self.session.now(), station.sources.moved
+        if self.session.virtual:
+            # A twin's clock does not go on while levels are set.
+            if moved != self._change[0]:
+                self._change = (moved, now)
+            moved = self._change[1]
         if now < moved + seconds:
             self.session.sleep(moved + seconds - now)
         return moved

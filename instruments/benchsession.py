@@ -57,6 +57,7 @@ class BenchSession:
         self.virtual = twin is not None
         self.sleep: Callable[[float], None] = time.sleep
         self.now: Callable[[], float] = time.monotonic
+        self._epoch_s: float | None = None
         self._served = ExitStack()
         self._lock = threading.RLock()
         self._depth = 0
@@ -74,6 +75,7 @@ class BenchSession:
                 )
                 self.sleep = getattr(self._resources, "sleep", time.sleep)
                 self.now = getattr(self._resources, "now", time.monotonic)
+                self._epoch_s = time.time() - self.now()
             sections = self.file.sections
             connections = Connections(
                 self.file,
@@ -90,6 +92,10 @@ class BenchSession:
                 connections.close()
                 raise
             self.connections = connections
+
+    def time_s(self) -> float:
+        """Return the seconds since the epoch; on a twin as its own clock has counted them."""
+        return time.time() if self._epoch_s is None else self._epoch_s + self.now()
 
     def safe(self) -> None:
         """Switch every output off, whoever has the turn."""

@@ -34,6 +34,7 @@ from hilep.instruments.nidaq_inputs import (
     checked_range,
     checked_rate,
     checked_terminals,
+    together,
 )
 from hilep.instruments.nidaq_outputs import OutputTask, known, range_of
 from hilep.instruments.nidaq_session import NISession

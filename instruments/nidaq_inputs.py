@@ -72,6 +72,8 @@ class InputTask:
             self._reader = module("nidaqmx.stream_readers").AnalogMultiChannelReader(
                 self._task.in_stream
             )
+            # The array below has the right shape; asking the driver each time would tell no more.
+            self._reader.verify_array_shape = False
         except BaseException:
             self.clear()
             raise

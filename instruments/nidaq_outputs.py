@@ -67,6 +67,8 @@ class OutputTask:
             self._writer = module("nidaqmx.stream_writers").AnalogMultiChannelWriter(
                 self._task.out_stream, auto_start=True
             )
+            # The array below has the right shape; asking the driver each time would tell no more.
+            self._writer.verify_array_shape = False
         except BaseException:
             self.clear()
             raise

@@ -14,7 +14,7 @@ from hilep.instruments.errors import IdentityError, InstrumentError, StateUnknow
 from hilep.instruments.exchange import Messages
 from hilep.instruments.instrument import Identity, SafeReport
 from hilep.instruments.locks import InstrumentLock
-from hilep.instruments.nidaq_calls import module, spoken
+from hilep.instruments.nidaq_calls import module, spoken, told
 from hilep.instruments.nidaq_inputs import InputTask
 from hilep.instruments.nidaq_outputs import OutputTask
 

@@ -6,6 +6,7 @@ Terminations: a line feed ends every message and every answer, as IEEE 488.2 has
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 from typing import Any
 
@@ -123,8 +124,13 @@ class Session:
 
     def close(self) -> None:
         """Close the session; no harm where it is closed."""
+        handle = None
+        with contextlib.suppress(Exception):
+            handle = self.adapter.connection.session
         with contextlib.suppress(Exception):
             self.adapter.close()
+        with contextlib.suppress(Exception):
+            _forget(self.adapter, handle)
 
     def _opened(self) -> Adapter:
         try:
@@ -190,6 +196,16 @@ def _send_at_once(connection: Any) -> None:
     with contextlib.suppress(Exception):
         interface = connection.visalib.sessions[connection.session].interface
         interface.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _forget(adapter: Adapter, handle: Any) -> None:
+    """Drop what outlives a session: pyvisa-py 0.8.1 and pymeasure 0.16 keep some of each."""
+    spare = [one for one in adapter.log.handlers if isinstance(one, logging.NullHandler)][1:]
+    for handler in spare:
+        adapter.log.removeHandler(handler)
+    library = adapter.connection.visalib
+    for name in ("sessions", "_last_status_in_session", "_ignore_warning_in_session"):
+        getattr(library, name, {}).pop(handle, None)
 
 
 def _resource_of(adapter: Adapter) -> str:

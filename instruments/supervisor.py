@@ -141,7 +141,9 @@ def watch() -> None:
     charges = [Charge(**one) for one in json.loads(sys.stdin.readline())]
     for charge in charges:
         charge.loaded()
-    print(READY, flush=True)
+    # A run that is over by now does not listen any more.
+    with contextlib.suppress(OSError):
+        print(READY, flush=True)
     said = _last_words(parent)
     if GOODBYE not in said:
         switch_off(charges)

@@ -17,6 +17,7 @@ import bench_loopback
 from hilep.instruments.bench import Bench
 from hilep.instruments.benchfile import BenchFile
 from hilep.instruments.errors import InstrumentError
+from hilep.instruments.supervisor import Supervisor
 
 HERE = Path(__file__).parent
 
@@ -141,3 +142,10 @@ def test_a_forked_child_that_holds_the_pipe_does_not_keep_the_outputs_on(tmp_pat
             os.kill(child, 9)
             for box in boxes:
                 box.close()
+
+
+def test_a_run_that_ends_before_the_supervisor_is_ready_leaves_no_traceback(capfd):
+    early = Supervisor([])
+    early.dismiss(goodbye=True)
+    assert early._process.returncode == 0
+    assert capfd.readouterr().err == ""

@@ -95,7 +95,7 @@ class TestPulses(VirtualBench):
 
     READ_V, RANGE_V, RANGE_A, NODE_RANGE_V, CLAMP_RANGE_V, NPLC = 0.5, 2.0, 1e-4, 1.0, 2.0, 1.0
 
-    layers = ((2, 2, 1),)
+    layers = ((1, 2, 1),)
     bias_kinds = ("none",)
     siemens = 1e-5
     sigma_v = math.hypot(

@@ -114,7 +114,7 @@ def test_the_page_says_which_numbers_are_allowed():
     assert checked > 25
 
 
-@pytest.mark.parametrize("command", ["train", "report", "calibrate"])
+@pytest.mark.parametrize("command", ["train", "report", "calibrate", "plan"])
 def test_the_page_names_every_option(command):
     page = sections("command-line.md")[f"`hilep {command}`"]
     named = {
@@ -145,6 +145,7 @@ def test_the_page_names_every_json_key(tmp_path, monkeypatch, capsys):
     for heading, words in (
         ("What it prints", ["train", *settings(), "--out", "run.h5", "--json"]),
         ("`hilep report`", ["report", "run.h5", "--json"]),
+        ("`hilep plan`", ["plan", "--sigma", "1", "--critical", "1", "--json"]),
     ):
         assert run(words) == 0
         answer = json.loads(capsys.readouterr().out)

@@ -13,6 +13,8 @@ from hilep.instruments.status import SATURATED
 
 pytest.importorskip("nidaqmx", reason="needs the bench extra")
 
+from nidaqmx.errors import DaqError
+
 from hilep.instruments.nidaq import NIDAQmx
 from hilep.simulators.virtual.nidaqmx_device import VirtualDevice
 from hilep.simulators.virtual.nidaqmx_interpreter import VirtualInterpreter, installed
@@ -252,6 +254,52 @@ def test_the_package_itself_runs_on_the_virtual_driver(driver, lines):
         read = task.read(nidaqmx.constants.READ_ALL_AVAILABLE)
         np.testing.assert_allclose(read, [[2.0] * 4, [1.0] * 4], atol=20 / 2**16)
     assert nidaqmx.system.System.local().devices.device_names == ["Dev1"]
+
+
+DESCRIPTIVE = [
+    "get_chan_attribute_double",
+    "get_chan_attribute_int32",
+    "get_timing_attribute_double",
+    "set_timing_attribute_bool",
+    "get_device_attribute_bool",
+    "get_device_attribute_double",
+    "get_device_attribute_uint32",
+    "get_system_info_attribute_uint32",
+]
+"""What describes a device or a task; some devices lack one or the other."""
+
+
+@pytest.mark.parametrize("missing", [[name] for name in DESCRIPTIVE] + [DESCRIPTIVE])
+@pytest.mark.parametrize("error", [NotImplementedError, KeyError, "unsupported"])
+def test_a_device_that_lacks_a_description_is_used_all_the_same(
+    driver, monkeypatch, missing, error
+):
+    def refuse(*arguments):
+        if error == "unsupported":
+            raise DaqError("not supported by the device", -200452)
+        raise error(arguments[-1])
+
+    for name in missing:
+        monkeypatch.setattr(type(driver), name, refuse)
+    with NIDAQmx("Dev1") as device:
+        device.configure_outputs({"ao0": 1.0, "ao1": 0.5})
+        device.configure(["ai0", "ai1"], range_v=1.0)
+        device.apply({"ao0": 0.5, "ao1": -0.25})
+        found = device.acquire(3)
+        np.testing.assert_allclose(found.volts, [[0.125, 0.5]] * 3, atol=2 * STEP_V)
+        assert not found.status.any()
+        assert device.snapshot()["settings"]["inputs"] == ["ai0", "ai1"]
+
+
+def test_a_read_and_a_write_ask_the_driver_for_nothing_else(device, driver):
+    device.apply({"ao0": 0.5})
+    device.acquire(5)
+    driver.calls.clear()
+    device.apply({"ao0": 0.25})
+    assert set(driver.calls) == {"write_analog_f64", "start_task"}
+    driver.calls.clear()
+    device.acquire(5)
+    assert set(driver.calls) == {"start_task", "read_analog_f64", "stop_task"}
 
 
 def test_importing_the_driver_loads_no_driver_library():

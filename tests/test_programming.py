@@ -64,6 +64,20 @@ def test_nonlinear_noisy_cells_come_within_tolerance_within_their_budget(seed):
     assert again.pulses == 0
 
 
+def test_the_trace_of_a_cell_is_a_read_before_and_after_each_pulse():
+    array = cells_of([(2, 2)])
+    _, programmer = rig_for(array)
+    before = held(array, np.array([[0, 1, 0]]))
+    report = programmer.program(np.array([[0, 0, 0], [0, 1, 0]]), np.array([3e-5, 6e-5]), 0.02)
+    assert len(programmer.trace) > 2
+    assert len(programmer.trace) <= report.pulses
+    np.testing.assert_allclose(programmer.trace[0], before, rtol=0.01)
+    assert programmer.trace[-1] == report.siemens[1]
+    pulses = programmer.statistics.pulses
+    programmer.program(np.array([[0, 1, 0]]), report.siemens[1:], 0.02)
+    assert (len(programmer.trace), programmer.statistics.pulses) == (1, pulses)
+
+
 def test_stuck_cells_are_reported_and_the_others_do_not_suffer():
     array = cells_of([(4, 3)], faults=Faults(stuck_low=0.2, stuck_high=0.1), seed=3)
     ails = array.layers[0].ails != 0

@@ -62,6 +62,8 @@ class CircuitCrossbar(SolvedCrossbar):
         self.rectifier = solver.rectifier
         self.description = f"simulated crossbar, circuit, {solver.name}"
         self._now = np.zeros((1, network.free_nodes))
+        self._change: tuple[Floats | None, Pull | None] = (None, None)
+        self._gone_s = 0.0
 
     @property
     def in_turn(self) -> bool:
@@ -115,12 +117,19 @@ class CircuitCrossbar(SolvedCrossbar):
             )
         if not (np.isfinite(delay_s) and delay_s >= 0):
             raise BadInputError(f"read_after: expected seconds >= 0, got {delay_s}")
-        before, self.settle_s = self.settle_s, float(delay_s)
+        # Each clamp and each nudge makes a new one.
+        inputs, pull = self._change
+        if inputs is not self._inputs or pull is not self._pull:
+            self._change, self._gone_s = (self._inputs, self._pull), 0.0
+        before, begins = self.settle_s, max(float(delay_s), self._gone_s)
+        self.settle_s = begins - self._gone_s
         try:
             reading = self.read(samples)
         finally:
             self.settle_s = before
-        return replace(reading, delays_s=np.full((reading.count, self.network.free_nodes), delay_s))
+        self._gone_s = begins
+        delays = np.full((reading.count, self.network.free_nodes), begins)
+        return replace(reading, delays_s=delays)
 
     def present(self, inputs: Floats, pull: Pull | None) -> Doubles:
         """Return the true volts (1, n_free) that a read meets: at rest, or `settle_s` later."""

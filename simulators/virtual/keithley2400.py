@@ -152,8 +152,7 @@ class Keithley2400(ScpiInstrument):
                 check=partial(self._span, function),
             )
             setting((function, "source auto"), f"{root}:RANGe:AUTO", Boolean(True), apply)
-            modes = Choice(("FIXed", "LIST", "SWEep"), "FIX")
-            setting((function, "mode"), f"{root}:MODE", modes)
+            setting((function, "mode"), f"{root}:MODE", Choice(("FIXed", "LIST", "SWEep"), "FIX"))
         setting("ovp", ":SOURce[1]:VOLTage:PROTection[:LEVel]", Number(-210, 210, 210, "V"))
 
     def _sense_commands(self) -> None:
@@ -173,8 +172,7 @@ class Keithley2400(ScpiInstrument):
                 self._apply,
                 check=partial(self._check_limit, function),
             )
-            tripped = partial(self._tripped, function)
-            self.commands.add(f"{root}:PROTection:TRIPped", getter=tripped)
+            self.commands.add(f"{root}:PROTection:TRIPped", getter=partial(self._tripped, function))
             setting(
                 (function, "range"),
                 f"{root}:RANGe[:UPPer]",
@@ -194,9 +192,11 @@ class Keithley2400(ScpiInstrument):
         setting("autozero", ":SYSTem:AZERo[:STATe]", _AutoZero(True))
         setting("four wires", ":SYSTem:RSENse", Boolean())
         setting("line", ":SYSTem:LFRequency", Number(50, 60, 50, integer=True))
+        setting("line auto", ":SYSTem:LFRequency:AUTO", Boolean(True))
+        setting("display", ":DISPlay:ENABle", Boolean(True))
         setting("terminals", ":ROUTe:TERMinals", Choice(("FRONt", "REAR"), "FRON"))
         self.ignored(":SYSTem:BEEPer[:IMMediate]", ":SYSTem:BEEPer:STATe", ":SYSTem:LOCal")
-        self.ignored(":SYSTem:REMote", ":DISPlay:ENABle", ":DISPlay:DIGits")
+        self.ignored(":SYSTem:REMote", ":DISPlay:DIGits")
         self.commands.add(":SYSTem:PRESet", lambda call: self.reset())
 
     def _check_level(self, function: str, value: float) -> float:

@@ -22,6 +22,11 @@ _OVERHEAD_S = 1e-3
 _SOURCES = ("IMMediate", "BUS", "TLINk", "MANual", "TIMer", "NSTest", "PSTest", "BSTest")
 _COUNT = Number(1, _MOST_READINGS, 1, integer=True)
 _DELAY = Number(0, 999.9999, 0)
+_TIMER = Number(1e-3, 99999.99, 0.1)
+_EVENTS = {
+    "arm": ("TENTer", "TEXit", "NONE"),
+    "trigger": ("SOURce", "DELay", "SENSe", "NONE"),
+}
 _DEFAULTS = {
     "arm count": 1.0,
     "trigger count": 1.0,
@@ -49,6 +54,8 @@ class TriggerModel:
 
             instrument.setting(f"{name} count", f"{root}:COUNt", _COUNT, check=check)
             instrument.setting(f"{name} source", f"{root}:SOURce", Choice(_SOURCES, "IMM"))
+            self._link(name, root)
+        instrument.setting("arm timer", ":ARM[:SEQuence[1]][:LAYer[1]]:TIMer", _TIMER)
         instrument.setting("trigger delay", ":TRIGger[:SEQuence[1]]:DELay", _DELAY)
         add = instrument.commands.add
         add(":TRIGger:CLEar", lambda call: None)
@@ -60,6 +67,20 @@ class TriggerModel:
             add(f":MEASure:{long}", getter=partial(self._measure, function))
         add(":CONFigure", getter=instrument.measuring)
         add(":MEASure", getter=partial(self._measure, None))
+
+    def _link(self, name: str, root: str) -> None:
+        """Add the trigger link of a layer: kept and answered, and connected to nothing."""
+        setting = self._of.setting
+        for direction, line in (("ILINe", 1), ("OLINe", 2)):
+            setting(f"{name} {direction}", f"{root}:{direction}", Number(1, 4, line, integer=True))
+        event, key = Choice(_EVENTS[name], "NONE"), f"{name} output"
+
+        def several(call: Call) -> None:
+            self._of.values[key] = ",".join(event.read(one) for one in call.take(1, 3))
+
+        # The first command of a name is the one that acts; the setting brings the default.
+        self._of.commands.add(f"{root}:OUTPut", several, lambda call: str(self._of.values[key]))
+        setting(key, f"{root}:OUTPut", event)
 
     def abort(self) -> None:
         """Go to idle."""

@@ -180,7 +180,8 @@ class NetworkWorld:
                 found = windows.volts(at)
             if self.around.kelvin and seconds > 0:
                 noise = point.thermal(self.around.kelvin, seconds, generator, samples)
-                found += np.pad(noise, ((0, 0), (0, 1)))[:, at]
+                nodes = np.flatnonzero(at < self._ground)
+                found[:, nodes] += noise[:, at[nodes]]
             amps = np.zeros(found.shape)
             limited = np.zeros(len(at), dtype=np.bool_)
             for k, (node, name) in enumerate(zip(at, terminals, strict=True)):

@@ -8,6 +8,7 @@ Data Acquisition and Multimeter System Reference Manual" has the same commands.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -114,22 +115,24 @@ def element_names(
 def element(record: Record, name: str, first_s: float) -> float | str:
     """Return an element of a record; `first_s` is the time of the buffer's first one."""
     moment = START + timedelta(seconds=record.time_s)
-    values: dict[str, float | str] = {
-        "CHANnel": str(record.channel or ""),
-        "DATE": moment.strftime("%m/%d/%Y"),
-        "EXTRa": 0.0,
-        "FORMatted": f"{record.reading:+.6E} {record.unit}",
-        "FRACtional": record.time_s % 1.0,
-        "READing": record.reading,
-        "RELative": record.time_s - first_s,
-        "SEConds": str(int(moment.timestamp())),
-        "SOURce": record.source,
-        "SOURFORMatted": f"{record.source:+.6E} {record.source_unit}",
-        "SOURSTATus": str(record.source_status),
-        "SOURUNIT": _LONG_UNITS[record.source_unit],
-        "STATus": str(record.status),
-        "TIME": moment.strftime("%H:%M:%S"),
-        "TSTamp": moment.strftime("%m/%d/%Y %H:%M:%S.%f"),
-        "UNIT": _LONG_UNITS[record.unit],
-    }
-    return values[name]
+    return _VALUES[name](record, moment, record.time_s - first_s)
+
+
+_VALUES: dict[str, Callable[[Record, datetime, float], float | str]] = {
+    "CHANnel": lambda record, _, __: str(record.channel or ""),
+    "DATE": lambda _, moment, __: moment.strftime("%m/%d/%Y"),
+    "EXTRa": lambda _, __, ___: 0.0,
+    "FORMatted": lambda record, _, __: f"{record.reading:+.6E} {record.unit}",
+    "FRACtional": lambda record, _, __: record.time_s % 1.0,
+    "READing": lambda record, _, __: record.reading,
+    "RELative": lambda _, __, relative_s: relative_s,
+    "SEConds": lambda _, moment, __: str(int(moment.timestamp())),
+    "SOURce": lambda record, _, __: record.source,
+    "SOURFORMatted": lambda record, _, __: f"{record.source:+.6E} {record.source_unit}",
+    "SOURSTATus": lambda record, _, __: str(record.source_status),
+    "SOURUNIT": lambda record, _, __: _LONG_UNITS[record.source_unit],
+    "STATus": lambda record, _, __: str(record.status),
+    "TIME": lambda _, moment, __: moment.strftime("%H:%M:%S"),
+    "TSTamp": lambda _, moment, __: moment.strftime("%m/%d/%Y %H:%M:%S.%f"),
+    "UNIT": lambda record, _, __: _LONG_UNITS[record.unit],
+}
