@@ -1,6 +1,6 @@
 """What a training update on a bench costs beside the VISA messages that it needs.
 
-    python benchmarks/bench.py [--rounds 40] [--case NAME] [--json]
+    python benchmarks/bench.py [--rounds 40] [--case direct] [--how answer] [--json]
 
 An update is both phases of a batch, the rule, and the programming of the cells. Its messages are
 recorded, and sent again at once with plain pyvisa: over the same connections, in the same order,
@@ -41,7 +41,7 @@ from hilep.rule import LearningRule
 UPDATES = 2
 """Of a round, so that cells go up and down again."""
 HOW = ("answer", "compute", "measure")
-MEASURING = 2
+MEASURING = 4
 """Rounds where a measurement takes its time, which is seconds."""
 
 

@@ -31,6 +31,9 @@ from hilep.errors import BadInputError, ConfigError, HilepError, UnsupportedErro
 from hilep.nudging import Nudging
 from hilep.provenance import installed_version
 
+_OTHERS = 256
+"""How many samples are looked at for the greatest step of the clamp."""
+
 Told = Callable[[str, int, int], None]
 """Called with what is being measured, how much of it is done, and of how much."""
 
@@ -96,10 +99,10 @@ def measured(
         KeyboardInterrupt: the same.
     """
     done = Measurement()
-    volts, targets = _image(config)
+    clamped = image(config)
     with backends.crossbar(config, config.network.network()) as device:
         _program(device, config, start, done)
-        measure(device, config, volts, targets, done, told)
+        measure(device, config, clamped, done, told)
     return done
 
 
@@ -139,8 +142,7 @@ def evaluated(config: Config, done: Measurement, sigma_alone: bool = False) -> C
 def measure(
     device: Crossbar,
     config: Config,
-    volts: Floats,
-    targets: Doubles,
+    clamped: Image,
     done: Measurement,
     told: Told,
 ) -> None:
@@ -149,8 +151,7 @@ def measure(
     Args:
         device: programmed.
         config: of training and calibration.
-        volts: of the image that is clamped (n_in,).
-        targets: its targets in volts (n_out,).
+        clamped: what is clamped, and where the outputs should go.
         done: takes what is measured.
         told: of progress.
     """
@@ -160,14 +161,14 @@ def measure(
         "positive", "current", training.beta_siemens, training.loss, device.network.outputs
     ).strengths[1]
     with done.keeping("pairs"):
-        device.clamp(volts)
+        device.clamp(clamped.volts)
         free = device.read(training.reads)
         done.device = {
             **device.snapshot(),
             "options": backends.options(config).model_dump(mode="json"),
         }
-        amps = section.nudge_fraction * nudge_like_training(free, targets, siemens)
-        for pair in alternating(device, volts, amps, section.pairs):
+        amps = section.nudge_fraction * nudge_like_training(free, clamped.targets, siemens)
+        for pair in alternating(device, clamped.volts, amps, section.pairs):
             done.pairs.append(pair)
             told("pairs", len(done.pairs), section.pairs)
     if done.pairs and not done.pairs[-1].amps.any():
@@ -176,23 +177,27 @@ def measure(
         return
     with done.keeping("record"):
         told("record", 0, section.reads)
-        done.record = long_record(device, volts, None, section.reads)
+        done.record = long_record(device, clamped.volts, None, section.reads)
         told("record", section.reads, section.reads)
     if done.failed or not section.settling:
         return
     with done.keeping("settling"):
         told("settling", 0, 1)
-        _step(device, config, volts, amps, done)
+        _step(device, config, clamped, amps, done)
         told("settling", 1, 1)
 
 
 def _step(
-    device: Crossbar, config: Config, volts: Floats, amps: Doubles, done: Measurement
+    device: Crossbar, config: Config, clamped: Image, amps: Doubles, done: Measurement
 ) -> None:
     """Measure step responses, where the device has a time in which it settles."""
     try:
         done.steps = measure_step_responses(
-            device, volts, amps, longest_s=config.calibration.longest_settling_s
+            device,
+            clamped.volts,
+            amps,
+            before=clamped.before,
+            longest_s=config.calibration.longest_settling_s,
         )
     except UnsupportedError as error:
         done.notes.append(f"settling: not measured: {error}")
@@ -238,15 +243,38 @@ def _settling(steps: StepResponses, said: Findings, config: Config) -> Settling:
     )
 
 
-def _image(config: Config) -> tuple[Floats, Doubles]:
-    """Return volts (n_in,) and targets (n_out,) of the training image to clamp."""
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A training sample as it is clamped.
+
+    Attributes:
+        volts: of the inputs (n_in,).
+        targets: of the outputs, volts (n_out,).
+        before: of the inputs of that sample, among the first of the training, whose clamp makes
+            the greatest step to this one (n_in,).
+    """
+
+    volts: Floats
+    targets: Doubles
+    before: Floats
+
+
+def image(config: Config) -> Image:
+    """Return the training sample that `calibration.image` names.
+
+    Raises:
+        ConfigError: where there is none of that number, or data and network do not fit.
+    """
     dataset = data.load(config.data)
     dataset.check_layers(config.network.layers)
-    image, images = config.calibration.image, len(dataset.train)
-    if image >= images:
-        raise ConfigError(f"calibration.image: expected 0 to {images - 1}, got {image}")
-    index = np.array([image])
-    return dataset.train.volts(index)[0], dataset.train.targets(index)[0]
+    number, images = config.calibration.image, len(dataset.train)
+    if number >= images:
+        raise ConfigError(f"calibration.image: expected 0 to {images - 1}, got {number}")
+    index = np.array([number])
+    volts = dataset.train.volts(index)[0]
+    others = dataset.train.volts(np.arange(min(images, _OTHERS)))
+    farthest = int(np.abs(others - volts).max(axis=1).argmax())
+    return Image(volts, dataset.train.targets(index)[0], others[farthest])
 
 
 def _program(device: Crossbar, config: Config, start: Checkpoint | None, done: Measurement) -> None:

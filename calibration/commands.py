@@ -107,8 +107,9 @@ def _said(calibration: Calibration, path: Path) -> Sequence[str]:
             f"{calibration.sigma.reads} pairs)"
         )
     if steady is not None:
-        words = {True: "independent", False: "not independent"}
-        verdict = words.get(steady.independent, "perhaps independent: cannot tell")  # type: ignore[call-overload]
+        verdict = "perhaps independent, which this record cannot tell"
+        if steady.independent is True or steady.independent is False:
+            verdict = "independent" if steady.independent else "not independent"
         reach = ", as far as the record reaches" if steady.limited_by_record else ""
         lines.append(f"reads are {verdict}; useful up to N = {steady.max_useful_reads}{reach}")
     if calibration.settling_s is not None:

@@ -32,8 +32,9 @@ def store(group: h5py.Group, record: Any, skip: tuple[str, ...] = ()) -> None:
         record: of a dataclass.
         skip: fields to leave out.
     """
-    words = filewords.descriptions(type(record))
-    for name, hint in hints(type(record)).items():
+    kind: type = type(record)
+    words = filewords.descriptions(kind)
+    for name, hint in hints(kind).items():
         value = getattr(record, name)
         if value is None or name in skip:
             continue

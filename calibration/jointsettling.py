@@ -88,7 +88,8 @@ def _fitted(time_s: Doubles, volts: Doubles, scale: Doubles, constants: int) -> 
     from scipy.optimize import least_squares
 
     def misfit(logs: Doubles) -> Doubles:
-        _, left = _amplitudes(_columns(time_s, np.asarray(logs)), volts)
+        within = np.clip(logs, math.log(span) - 20, math.log(span) + 20)
+        _, left = _amplitudes(_columns(time_s, within), volts)
         return np.asarray((left / scale[:, None]).ravel())
 
     span = float(np.ptp(time_s))
@@ -98,7 +99,11 @@ def _fitted(time_s: Doubles, volts: Doubles, scale: Doubles, constants: int) -> 
     start = min(guesses, key=lambda guess: float((misfit(np.array(guess)) ** 2).sum()))
     found = least_squares(misfit, np.array(start), method="lm", xtol=1e-12, ftol=1e-12)
     logs = np.sort(found.x)[::-1]
-    if not np.isfinite(logs).all() or logs[0] > math.log(span) + 3:
+    if (
+        not np.isfinite(logs).all()
+        or logs[0] > math.log(span) + 3
+        or logs[-1] < math.log(span) - 16
+    ):
         raise BadInputError("settling: no exponential fits these records")
     degrees = volts.size - volts.shape[1] * (1 + constants) - constants
     return _Fit(logs, float((misfit(logs) ** 2).sum()), degrees)

@@ -70,6 +70,7 @@ def measure_step_responses(
     *,
     before: ArrayLike | None = None,
     delays_s: Sequence[float] | None = None,
+    points: int = 40,
     repeats: int = 8,
     longest_s: float = 1.0,
 ) -> StepResponses:
@@ -84,6 +85,7 @@ def measure_step_responses(
         amps: amperes that the nudge steps to from 0 (n_out,).
         before: inputs that the clamp steps from (n_in,); 0 V unless given.
         delays_s: seconds at which to read, ascending; looked for unless given.
+        points: how many delays are looked for.
         repeats: reads at each delay.
         longest_s: seconds after which everything is at rest.
 
@@ -92,7 +94,9 @@ def measure_step_responses(
         BadInputError: for a wrong shape, or nodes that do not come to rest in `longest_s`.
     """
     if delays_s is None:
-        delays = worthwhile_delays(device, volts, amps, before=before, longest_s=longest_s)
+        delays = worthwhile_delays(
+            device, volts, amps, before=before, longest_s=longest_s, points=points
+        )
         if not delays.size:
             return StepResponses(
                 (), (), (), (), ("settling: every node was settled at the first read",)

@@ -207,16 +207,19 @@ def _planned(
     from hilep.calibration.plananswer import answer
     from hilep.config import Config
 
-    independence = None
+    independence, doubts = None, []
     if measured is not None:
         independence = measured.independence
+        doubts = [f"calibration: {problem}" for problem in measured.problems]
         interval = math.nan if measured.record is None else measured.record.interval_s
         if known.read_s is None and math.isfinite(interval):
             known = replace(known, read_s=interval)
         if known.settling_s is None:
             known = replace(known, settling_s=measured.settling_s)
-        if network is None:
-            network = Config.from_json(measured.config)
+        calibrated = Config.from_json(measured.config)
+        if network is not None and network.network != calibrated.network:
+            doubts.append("calibration: of another [network] than that of CONFIG")
+        network = network or calibrated
     if network is not None:
         training = network.training
         known = replace(known, updates=training.updates, batch_size=training.batch_size)
@@ -225,7 +228,7 @@ def _planned(
     each = [pulled(lever, outcome, sigma_high_v, low_v, known, independence) for lever in levers]
     result = answer(outcome, sigma_high_v, low_v, each)
     result["verdict"] = verdict(outcome, each)
-    result["notes"] += notes
+    result["notes"] += [*notes, *doubts]
     best = strongest(each)
     result["strongest"] = None if best is None else best.lever.name
     return result

@@ -18,6 +18,8 @@ VISIBLE = 8.0
 SETTLED = 0.03
 """Of a node's step: what counts as gone when the times to read at are looked for."""
 
+BURST = 16
+"""Reads in a row that tell how noisy they are."""
 LATE = 1.02
 """Times its delay: a read that begins later, because the one before took so long, is not used."""
 
@@ -161,18 +163,24 @@ def worthwhile_delays(
     least = device.read_after(0.0).delays_s
     if least is not None:
         ladder = np.concatenate([[0.0], ladder[ladder > least[0].min()]])
+    # Of reads close together: repeats of a step that has no time to end do not agree.
+    close = device.read_after(longest_s, BURST).volts
+    assert close is not None
+    noise = close.std(axis=0, ddof=1)
     looks = step_reads(device, volts, amps, ladder, rest_s=longest_s, before=before, repeats=2)
     begins, ends = [], []
     for look in looks:
-        mean, seen = look.volts.mean(axis=0), look.moves
+        mean = look.volts.mean(axis=0)
+        seen = np.ptp(mean, axis=0) > np.maximum(VISIBLE * noise, 1e-9 * abs(mean[-1]))
         if not seen.any():
             continue
         left = np.abs(mean - mean[-1])[:, seen] / np.ptp(mean[:, seen], axis=0)
-        gone = SETTLED + 3 * look.sd_v[seen] / np.ptp(mean[:, seen], axis=0)
+        gone = SETTLED + 3 * noise[seen] / np.ptp(mean[:, seen], axis=0)
         moving = np.flatnonzero((left > gone).any(axis=1))
         ends.append(int(moving[-1]) + 1)
         begins.append(int(np.argmax((left < 1 - gone).any(axis=1))))
-    if not ends:
+    # Only a simulated device can be read at 0 s, where everything is as it was before.
+    if not ends or (max(ends) == 1 and ladder[1] < 4 * shortest_s):
         return np.zeros(0)
     if max(ends) >= ladder.size - 1:
         raise BadInputError(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hilep.arrays import Doubles, Floats, checked
+from hilep.comparing import ChannelComparison
 from hilep.errors import BadInputError, LimitError, UnsupportedError
 from hilep.network import Network
 from hilep.nudging import Nudging
@@ -130,6 +131,24 @@ class Crossbar(ABC):
             BadInputError: as `read`, and for a delay that is negative or not finite.
         """
         raise UnsupportedError(f"{type(self).__name__}: no reads at a stated time after a change")
+
+    def reading_with(self, **settings: float) -> None:
+        """Read with other settings of the reader from now on, such as `nplc` or `range_v`.
+
+        What was clamped may be released: clamp again before the next read.
+
+        Raises:
+            UnsupportedError: where the backend's reader has no such settings.
+        """
+        raise UnsupportedError(f"{type(self).__name__}: its reader has no settings to change")
+
+    def channel_comparison(self) -> ChannelComparison:
+        """Return what compares sources and readers with a reference; clamp again afterwards.
+
+        Raises:
+            UnsupportedError: where the device has no reference.
+        """
+        raise UnsupportedError(f"{type(self).__name__}: no reference to compare channels with")
 
     def require(self, nudging: Nudging) -> None:
         """Refuse, before anything is clamped, a nudging or gains that this backend cannot do.

@@ -9,6 +9,7 @@ from typing import Any
 
 from hilep.durable import replacing, storing
 from hilep.errors import BadInputError
+from hilep.report_template import rendered
 from hilep.runrecord import RunRecord
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
@@ -23,9 +24,6 @@ def page(record: RunRecord, refresh_seconds: int | None = None, note: str = "") 
         refresh_seconds: after which a browser asks for the page again, or None for never.
         note: one line to show above the result.
     """
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-
     from hilep import report_conductances, report_curves, report_svg, report_tables, report_text
     from hilep.report_facts import facts
 
@@ -34,13 +32,8 @@ def page(record: RunRecord, refresh_seconds: int | None = None, note: str = "") 
         curves = report_curves.curves(known)
         layers = report_conductances.layers(known)
         fields = report_conductances.fields(known)
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["figure"] = lambda plot: Markup(plot.svg)
-    text = environment.from_string(
-        files("hilep").joinpath("report.html").read_text(encoding="utf-8")
-    ).render(
+    return rendered(
+        files("hilep").joinpath("report.html").read_text(encoding="utf-8"),
         record=record,
         facts=known,
         network=report_tables.sizes_text(known),
@@ -62,8 +55,6 @@ def page(record: RunRecord, refresh_seconds: int | None = None, note: str = "") 
         refresh=refresh_seconds,
         note=note,
     )
-    # A command line may hold bytes that were no text.
-    return text.encode("utf-8", "backslashreplace")
 
 
 def default_path(run: Path) -> Path:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hilep.arrays import Doubles, Floats
 from hilep.network import Network
-from hilep.report_curves import axes_of_panel
+from hilep.report_axes import axes_of_panel, magnified, plain_bar, scale_bar, whole_numbers
 from hilep.report_facts import Facts
 from hilep.report_svg import FIRST, MUTED, Plot, inline
 from hilep.report_text import prefixed, quantity
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from matplotlib.image import AxesImage
+    pass
 
 MOST_PIXELS = 400_000
 """Of all maps together, so that the page stays small."""
@@ -26,9 +24,6 @@ LONGEST_SIDE = 256
 BINS = 64
 CLIPPED_PERCENT = 0.5
 """Of the conductances of a map lie above the end of its scale, so that one does not darken all."""
-
-SHARP_SIDE = 200
-"""Pixels of an embedded image along each side, at least."""
 
 FIELDS = 16
 """Hidden nodes whose weights on an image are shown."""
@@ -101,14 +96,14 @@ def _map(k: int, conductances: Floats, network: Network, side: int) -> Plot:
     figure, axes = axes_of_panel()
     axes.grid(False)
     picture = axes.imshow(
-        np.ma.masked_invalid(_magnified(means)) / scale, aspect="auto", extent=(0, post, pre, 0),
+        np.ma.masked_invalid(magnified(means)) / scale, aspect="auto", extent=(0, post, pre, 0),
         vmin=0, vmax=top / scale or 1,
     )  # fmt: skip
     over = bool(shown.size and shown.max() > top)
-    _scale_bar(figure, axes, picture, f"conductance ({prefix}S)", "max" if over else "neither")
+    scale_bar(figure, axes, picture, f"conductance ({prefix}S)", "max" if over else "neither")
     axes.set_xlabel(f"node of layer {k + 1}")
     axes.set_ylabel("input" if k == 0 else f"node of layer {k}")
-    _whole_numbers(axes)
+    whole_numbers(axes)
     caption = f"{pre} x {post} cells"
     if block != (1, 1):
         caption += f", each pixel the mean of {block[0]} x {block[1]}"
@@ -164,13 +159,6 @@ def _part(there: NDArray[np.bool_]) -> str:
     return f"{there.sum()} of {there.size} cells ({100 * there.mean():.2f} %)"
 
 
-def _magnified(pixels: Doubles) -> Doubles:
-    """Repeat pixels until a browser, which smooths an image, leaves their edges sharp."""
-    for axis in (0, 1):
-        pixels = np.repeat(pixels, -(-SHARP_SIDE // pixels.shape[axis]), axis=axis)
-    return pixels
-
-
 def _bias(k: int, currents: Doubles) -> Plot:
     finite = currents[np.isfinite(currents)]
     scale, prefix = prefixed(float(np.abs(finite).max()) if finite.size else 0.0)
@@ -182,7 +170,7 @@ def _bias(k: int, currents: Doubles) -> Plot:
     )  # fmt: skip
     axes.set_xlabel(f"node of layer {k + 1}")
     axes.set_ylabel(f"bias current ({prefix}A)")
-    _whole_numbers(axes)
+    whole_numbers(axes)
     if finite.size:
         low, high = (quantity(float(v), "A", 4) for v in (finite.min(), finite.max()))
         text = f"{currents.size} nodes, {low} to {high}."
@@ -207,7 +195,7 @@ def _pictures(pictures: Doubles, nodes: list[int], hidden: int, doubled: bool) -
     for k, (picture, node) in enumerate(zip(pictures, nodes, strict=True)):
         axes = figure.add_subplot(grid[k // columns, k % columns])
         image = axes.imshow(
-            _magnified(picture) / scale, cmap="RdBu_r" if doubled else "cividis",
+            magnified(picture) / scale, cmap="RdBu_r" if doubled else "cividis",
             vmin=-(reach / scale or 1) if doubled else 0, vmax=reach / scale or 1,
         )  # fmt: skip
         axes.set_title(f"node {node}", pad=2.5)
@@ -216,7 +204,7 @@ def _pictures(pictures: Doubles, nodes: list[int], hidden: int, doubled: bool) -
     figure.colorbar(
         image, cax=bar, label=f"{'difference' if doubled else 'conductance'} ({prefix}S)"
     )
-    _plain_bar(bar)
+    plain_bar(bar)
     what = (
         "the conductance to the input less that to its negative copy"
         if doubled
@@ -229,25 +217,3 @@ def _pictures(pictures: Doubles, nodes: list[int], hidden: int, doubled: bool) -
     label = f"First-layer weights of {len(nodes)} hidden nodes as pictures, within "
     label += f"{quantity(reach, 'S', 4)} of zero."
     return Plot("Receptive fields", caption, inline(figure, "fields", label))
-
-
-def _scale_bar(figure: Figure, axes: Axes, picture: AxesImage, label: str, extend: Any) -> None:
-    place = axes.get_position()
-    axes.set_position((place.x0, place.y0, 0.61, place.height))
-    axes.yaxis.set_label_coords(-0.145 * place.width / 0.61, 0.5)
-    bar = figure.add_axes((place.x0 + 0.635, place.y0, 0.028, place.height))
-    figure.colorbar(picture, cax=bar, label=label, extend=extend)
-    _plain_bar(bar)
-
-
-def _plain_bar(bar: Axes) -> None:
-    for spine in bar.spines.values():
-        spine.set_visible(False)
-
-
-def _whole_numbers(axes: Axes) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    if axes.images:
-        axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))

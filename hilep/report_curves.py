@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hilep.arrays import Doubles
+from hilep.report_axes import axes_of_panel, legend, plain_decades
 from hilep.report_facts import Facts
 from hilep.report_svg import FIRST, MUTED, SECOND, Plot, inline
 from hilep.runtables import Integers
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 MOST_POINTS = 800
 """Points of a curve; a longer one is drawn as means of equally many rows."""
-
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 FEW = 40
 """Up to here every point of a curve is marked."""
@@ -53,8 +52,8 @@ def _loss(facts: Facts) -> Plot:
     values = np.concatenate([curve.loss, looks.loss])
     if (values > 0).all() and np.isfinite(values).all():
         axes.set_yscale("log")
-        _plain_decades(axes)
-    _legend(axes)
+        plain_decades(axes)
+    legend(axes)
     kind = "half the sum" if record.config.training.loss == "half-sum" else "the mean"
     caption = f"{kind.capitalize()} of squares over the outputs, free phase.{rows}"
     return Plot("Loss", caption, inline(figure, "loss", "Loss in volts squared against updates."))
@@ -92,7 +91,7 @@ def _accuracy(facts: Facts) -> Plot:
         )  # fmt: skip
     low, high = axes.get_ylim()
     axes.set_ylim(low, min(high, 100 + 0.04 * (100 - low)))
-    _legend(axes)
+    legend(axes)
     label = f"Validation accuracy against updates, last {100 * accuracy[-1]:.2f} %."
     return Plot("Accuracy", caption, inline(figure, "accuracy", label))
 
@@ -133,16 +132,6 @@ def _answers(facts: Facts) -> Plot:
 
 
 # What the panels share ----------------------------------------------------------------------------
-
-
-def axes_of_panel() -> tuple[Figure, Axes]:
-    """Return an empty panel; all have the same size and the same rectangle of axes."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(3.3, 2.15))
-    axes = figure.add_axes((0.165, 0.185, 0.8, 0.69))
-    axes.yaxis.set_label_coords(-0.145, 0.5)
-    return figure, axes
 
 
 def panel(facts: Facts, y: str) -> tuple[Figure, Axes]:
@@ -195,31 +184,3 @@ def _from_zero(axes: Axes, percent: Doubles) -> None:
     """Begin the axis at 0 %, and leave it a length where everything is 0."""
     highest = float(percent.max())
     axes.set_ylim(0, 1.06 * highest if highest > 0 else 1)
-
-
-def _legend(axes: Axes) -> None:
-    axes.legend(
-        loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=2, handlelength=1.4, borderpad=0.1,
-        columnspacing=1.2, handletextpad=0.5,
-    )  # fmt: skip
-
-
-def _plain_decades(axes: Axes) -> None:
-    """Label a logarithmic axis with short numbers, also within a single decade."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    low, high = axes.get_ylim()
-    decades = np.log10(high / low)
-    inside = (1.0, 2.0, 5.0) if decades < 3 else (1.0,)
-    axes.yaxis.set_major_locator(LogLocator(subs=inside, numticks=12))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
-    axes.yaxis.set_minor_formatter(NullFormatter())
-
-
-def _short(value: float) -> str:
-    """Return a number as it is, or far from 1 with a power of ten."""
-    if 1e-3 <= value < 1e4:
-        return f"{value:.6g}"
-    digits, exponent = f"{value:.0e}".split("e")
-    power = "10" + str(int(exponent)).translate(_RAISED)
-    return power if digits == "1" else f"{digits}·{power}"

@@ -203,6 +203,19 @@ class Bench(Crossbar):
         reading = Reading.of_samples(readings.volts, time_s=self.session.time_s())
         return replace(reading, status=status if status.any() else None, delays_s=delays)
 
+    def reading_with(self, **settings: float) -> None:
+        """See `Crossbar.reading_with`: the keys are those of `[roles.nodes]`.
+
+        Outputs go off and the instruments are connected anew: clamp again.
+
+        Raises:
+            ConfigError: another key, a wrong value, or a reader without that setting.
+        """
+        file = self.file.reading_with(settings)
+        check_kinds(file, driver_classes(file))
+        self.close()
+        self.file = self.session.file = file
+
     # What a bench does better ---------------------------------------------------------------------
 
     def read_batch(self, volts: ArrayLike, samples: int = 1) -> Reading:

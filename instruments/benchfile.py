@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ class Sections(Section):
         self._require_distinct_resources()
         self._require_known_channels()
         self._require_distinct_channels()
+        self._require_compared_channels()
         roles = self.roles
         if self.interlock.max_node_v > roles.nodes.range_v:
             raise ValueError(
@@ -78,6 +79,9 @@ class Sections(Section):
             yield from (("roles.supply.channels", name) for name in roles.supply.channels)
         for key, names in roles.program.channels.items():
             yield from ((f"roles.program.{key}", name) for name in names)
+        if roles.reference is not None:
+            yield "roles.reference.channel", roles.reference.channel
+            yield from (("roles.reference.paths", name) for name in roles.reference.paths.values())
 
     def _require_distinct_resources(self) -> None:
         seen: dict[str, str] = {}
@@ -98,6 +102,17 @@ class Sections(Section):
             if Line.of(channel).instrument not in self.instruments:
                 offered = ", ".join(self.instruments)
                 raise ValueError(f"{key}: {channel} is of no instrument, expected one of {offered}")
+
+    def _require_compared_channels(self) -> None:
+        roles = self.roles
+        known = [*roles.clamp.channels, *roles.clamp.bias_channels, *roles.nudge.channels]
+        known += roles.nodes.channels
+        for channel in [] if roles.reference is None else roles.reference.paths:
+            if channel not in known:
+                raise ValueError(
+                    f"roles.reference.paths: {channel} clamps, nudges and reads nothing, expected "
+                    f"one of {', '.join(known)}"
+                )
 
     def _require_distinct_channels(self) -> None:
         used: dict[str, str] = {}
@@ -173,6 +188,22 @@ class BenchFile:
             except BadInputError as error:
                 raise ConfigError(f"{path}: {error}") from error
         return cls(path, text, hashlib.sha256(content).hexdigest(), sections)
+
+    def reading_with(self, settings: Mapping[str, float]) -> BenchFile:
+        """Return this file with other settings in `[roles.nodes]`.
+
+        Raises:
+            ConfigError: one line with file, key and what was expected.
+        """
+        for key in settings.keys() - {"nplc", "rate_hz", "range_v", "delay_s"}:
+            raise self.error(f"roles.nodes.{key}", "no setting, expected nplc, rate_hz or range_v")
+        nodes = self.sections.roles.nodes
+        try:
+            nodes = type(nodes).model_validate({**nodes.model_dump(), **settings})
+        except ValidationError as error:
+            raise ConfigError(f"{self.path}: roles.nodes.{_complaint(error)}") from error
+        roles = self.sections.roles.model_copy(update={"nodes": nodes})
+        return replace(self, sections=self.sections.model_copy(update={"roles": roles}))
 
     def error(self, key: str, message: str) -> ConfigError:
         """Return the error to raise about `key`."""

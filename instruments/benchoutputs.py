@@ -158,7 +158,8 @@ class BenchOutputs:
         """Release the nudge and take the clamps to 0 V, before cells are programmed."""
         self._rested = True
         sources = station.sources
-        sources.send({**station.nudge.zeros(), **station.clamp.zeros()})
+        # A setting of exactly 0 is what programming asks instruments for, whatever their offsets.
+        sources.rest([*station.nudge.zeros(), *station.clamp.zeros()])
         if off:
             sources.switch_off([*station.nudge.lines, *station.clamp.lines, *station.clamp.bias])
 
@@ -177,4 +178,4 @@ class BenchOutputs:
             if self._amps.any():
                 station.nudge.inject(self._amps)
             else:
-                station.nudge.open()
+                station.nudge.release()

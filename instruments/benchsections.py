@@ -146,6 +146,37 @@ class SupplySection(Section):
         return self
 
 
+class ReferenceSection(Section):
+    """`[roles.reference]`: a source-measure unit with which `hilep calibrate` compares channels.
+
+    It stands in for what is compared: at a node it sources volts, at a clamp it draws no current
+    and reads volts, at an output it holds 0 V and reads the nudge's current.
+
+    Attributes:
+        channel: of the reference.
+        paths: the relay that joins it to the line of each channel, by that channel. Only these are
+            compared.
+        range_v, limit_a: full scale and current limit where it sources volts.
+        range_a, limit_v: full scale and voltage limit where it draws 0 A.
+        u_gain_v, u_gain_a: standard uncertainty of its readings, relative, from its certificate.
+        u_offset_v, u_offset_a: that of its offset.
+        nplc, four_wire: as in `ClampSection`.
+    """
+
+    channel: Channel
+    paths: Annotated[dict[Channel, Channel], Field(min_length=1)]
+    range_v: Positive
+    limit_a: Positive
+    range_a: Positive
+    limit_v: Positive
+    u_gain_v: NotNegative = 0.0
+    u_gain_a: NotNegative = 0.0
+    u_offset_v: NotNegative = 0.0
+    u_offset_a: NotNegative = 0.0
+    nplc: Positive = 1.0
+    four_wire: bool = False
+
+
 class RolesSection(Section):
     """`[roles]`: which channel does what."""
 
@@ -154,6 +185,7 @@ class RolesSection(Section):
     nodes: NodesSection
     program: ProgramSection
     supply: SupplySection | None = None
+    reference: ReferenceSection | None = None
 
 
 class JunctionSection(Section):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from hilep.corrections import Corrections
 from hilep.instruments.arming import require_armed
 from hilep.instruments.benchfile import BenchFile
 from hilep.instruments.connections import Connections
@@ -33,6 +34,7 @@ class BenchSession:
         connections: the sessions, or None while they are closed.
         tried: the sessions that were opened last, or that it was tried with.
         virtual: whether the instruments are those of a twin.
+        corrections: gains and offsets of channels, or None; taken up when the bench is opened.
         sleep: waits for the network to settle: the twin's own where its resources have a `sleep`.
         now: the seconds of the clock by which it does: the twin's own where they have a `now`.
     """
@@ -55,6 +57,7 @@ class BenchSession:
         self._needs_check = twin is None and not unchecked
         self._resources: Mapping[str, str] | None = {} if twin is None else None
         self.virtual = twin is not None
+        self.corrections: Corrections | None = None
         self.sleep: Callable[[float], None] = time.sleep
         self.now: Callable[[], float] = time.monotonic
         self._epoch_s: float | None = None
@@ -87,7 +90,9 @@ class BenchSession:
             self.tried = connections
             connections.open()
             try:
-                self.station = Station(self.file, self.network, connections.instruments)
+                self.station = Station(
+                    self.file, self.network, connections.instruments, self.corrections
+                )
             except BaseException:
                 connections.close()
                 raise

@@ -74,9 +74,9 @@ class ConductanceMap:
             RangeLimitError: beyond the calibrated conductances.
         """
         asked = np.asarray(siemens, np.float64)
-        low, high = self.window
-        self._within(asked, low, high, "S", (tolerance + _ROUNDING) * np.abs(asked))
-        asked = np.clip(asked, low, high)
+        least, most = self.window
+        self._within(asked, least, most, "S", (tolerance + _ROUNDING) * np.abs(asked))
+        asked = np.clip(asked, least, most)
         rising = self.siemens if self._rising else -self.siemens
         wanted = asked if self._rising else -asked
         place = np.clip(np.searchsorted(rising, wanted, side="right") - 1, 0, rising.size - 2)
@@ -96,7 +96,9 @@ class ConductanceMap:
         slope = np.asarray(self._slope(np.asarray(volts, np.float64)), np.float64)
         return np.asarray(np.abs(slope) * step_v)
 
-    def _within(self, asked: Doubles, low: float, high: float, unit: str, slack: ArrayLike) -> None:
+    def _within(
+        self, asked: Doubles, low: float, high: float, unit: str, slack: Doubles | float
+    ) -> None:
         # Written this way round so that a NaN is refused.
         good = (asked >= low - slack) & (asked <= high + slack)
         if not good.all():

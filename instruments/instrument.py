@@ -11,29 +11,25 @@ however that happens, switches them off again and closes the session.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from hilep.errors import BadInputError
-from hilep.instruments.errors import IdentityError, InstrumentError, StateUnknownError
+from hilep.instruments.errors import (
+    IdentityError,
+    InstrumentError,
+    NotAnswering,
+    StateUnknownError,
+)
 from hilep.instruments.exchange import Exchanges
+from hilep.instruments.identity import Identity as Identity
+from hilep.instruments.identity import mentions
 from hilep.instruments.values import number as number
 
 if TYPE_CHECKING:
     from pymeasure.adapters import Adapter
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """The four fields of `*IDN?` (IEEE 488.2-1992, section 10.14)."""
-
-    maker: str
-    model: str
-    serial: str
-    firmware: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +202,19 @@ class BenchInstrument(Exchanges):
         fields = [part.strip() for part in self._idn.split(",", 3)]
         return Identity(*fields, *[""] * (4 - len(fields)))
 
+    def answer_if_any(self, text: str) -> str | None:
+        """Ask what not every firmware knows; None where it stays silent, in a session made fresh.
+
+        Raises:
+            NotAnswering: it answers nothing else either.
+        """
+        with self.transaction():
+            try:
+                return self.query(text).strip()
+            except NotAnswering:
+                self._resynchronise()
+                return None
+
     def snapshot(self) -> dict[str, Any]:
         """Return identity, connection and every setting read back, as plain JSON values."""
         with self.transaction():
@@ -239,7 +248,7 @@ class BenchInstrument(Exchanges):
         wrong = None
         if found.count(",") < 3:
             wrong = "expected four fields in *IDN?"
-        elif self.expect is not None and _plain(self.expect) not in _plain(found):
+        elif self.expect is not None and not mentions(found, self.expect):
             wrong = f"expected {self.expect!r} in *IDN?"
         elif self.models and not any(model in self.identity.model.upper() for model in self.models):
             wrong = f"expected one of {', '.join(self.models)} in *IDN?"
@@ -281,8 +290,3 @@ class BenchInstrument(Exchanges):
             self._send_off()
         off = False if trouble.startswith("still on") else None
         return SafeReport(off, f"{self.name}: {sent}; {trouble}")
-
-
-def _plain(text: str) -> str:
-    """Return `text` without what firmwares differ in: case, and how much space there is."""
-    return re.sub(r"\s*,\s*", ",", " ".join(text.split())).casefold()

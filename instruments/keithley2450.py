@@ -81,8 +81,11 @@ class Keithley2450(SingleChannelScpi):
         return _CAPABILITY
 
     def check(self) -> None:
-        """Refuse another command set than SCPI, which would not understand "off"."""
-        found = self.query("*LANG?").strip().strip('"')
+        """Refuse another command set than SCPI, which would not understand "off".
+
+        What does not know the question has no other, and is asked in it whether it is off.
+        """
+        found = (self.answer_if_any("*LANG?") or "SCPI").strip('"')
         if found.upper() != "SCPI":
             raise BadInputError(
                 f"{self.name}: its command set is {found}, expected SCPI: send '*LANG SCPI' "
@@ -97,7 +100,11 @@ class Keithley2450(SingleChannelScpi):
         """
         for message in ("*RST", *self.off_states, ":FORM:DATA ASC", ":FORM:ASC:PREC 16"):
             self.command(message)
-        found = self.numbers_in(self.query(":SYST:LFR?"), 1, ":SYST:LFR?")[0]
+        answer = self.answer_if_any(":SYST:LFR?")
+        if answer is None:
+            self._empty_errors()
+            return
+        found = self.numbers_in(answer, 1, ":SYST:LFR?")[0]
         if found != self.line_hz:
             raise BadInputError(
                 f"{self.name}: line_hz is {self.line_hz}, but it finds {found:g} Hz"

@@ -48,8 +48,8 @@ class KeithleyDAQ6510(ScanReader):
     max_sweeps = 100_000
 
     def check(self) -> None:
-        """Refuse an instrument that listens to TSP."""
-        language = self.query("*LANG?").strip().strip('"')
+        """Refuse an instrument that listens to TSP; one without the question has no choice."""
+        language = (self.answer_if_any("*LANG?") or "SCPI").strip('"')
         if language.upper() != "SCPI":
             raise InstrumentError(
                 f"its language is {language}: send *LANG SCPI and switch it off and on",

@@ -12,7 +12,8 @@ from hilep.errors import BadInputError
 from hilep.instruments import taps
 from hilep.instruments.errors import IdentityError, InstrumentError, StateUnknownError
 from hilep.instruments.exchange import Messages
-from hilep.instruments.instrument import Identity, SafeReport
+from hilep.instruments.identity import Identity, mentions
+from hilep.instruments.instrument import SafeReport
 from hilep.instruments.locks import InstrumentLock
 from hilep.instruments.nidaq_calls import module, spoken, told
 from hilep.instruments.nidaq_inputs import InputTask
@@ -177,7 +178,7 @@ class NISession(ABC):
     def _found(self) -> Identity:
         device = self._device()
         system = module("nidaqmx.system").System
-        version = told(lambda: tuple(system.local().driver_version), ())
+        version: tuple[object, ...] = told(lambda: tuple(system.local().driver_version), ())
         serial = told(lambda: f"{int(device.serial_num):08X}", "")
         model = str(device.product_type)
         self._inputs = tuple(n.partition("/")[2] for n in device.ai_physical_chans.channel_names)
@@ -187,7 +188,7 @@ class NISession(ABC):
 
     def _check(self, found: Identity) -> None:
         text = f"{found.maker},{found.model},{found.serial},{found.firmware}"
-        if self.expect is not None and self.expect not in text:
+        if self.expect is not None and not mentions(text, self.expect):
             self._identity = None
             self._poison = "not the expected instrument"
             raise IdentityError(f"expected {self.expect!r}, found {text!r}", instrument=self.name)

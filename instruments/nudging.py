@@ -24,7 +24,7 @@ class CurrentNudge(SourceRole):
 
     Attributes:
         relay_cycles: how often a relay was opened to release; 0 for "zero-current".
-        vanished: nudges that were asked for and became 0 A, below the source's step.
+        vanished: nudges that were asked for and became the release, below the source's step.
     """
 
     def __init__(
@@ -47,7 +47,9 @@ class CurrentNudge(SourceRole):
         self.sources.send(levels)
         achieved = self.achieved()
         asked = np.array([levels[line] for line in self.lines])
-        self.vanished += int(np.count_nonzero((asked != 0) & (achieved == 0)))
+        released = [self.sources.setting(line, 0.0) for line in self.lines]
+        same = np.array(self.sources.settings(self.lines)) == released
+        self.vanished += int(np.count_nonzero((asked != 0) & same))
         return achieved
 
     def release(self) -> None:

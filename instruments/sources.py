@@ -11,6 +11,7 @@ import numpy as np
 
 from hilep.errors import BadInputError
 from hilep.instruments.acquisition import Acquisition
+from hilep.instruments.correcting import SourceCorrections
 from hilep.instruments.errors import ComplianceError, InstrumentError
 from hilep.instruments.smu import OTHER, Quantity
 from hilep.instruments.status import COMPLIANCE, names_of
@@ -69,14 +70,24 @@ class Sources:
     Args:
         lines: in the order in which they are switched on.
         instruments: started, by name.
+        corrections: gains and offsets; none unless given.
+
+    Levels are what is there; settings are what an instrument is told, and differ from levels by the
+    corrections.
 
     Attributes:
         moved: `time.monotonic()` when a level or an output last changed.
     """
 
-    def __init__(self, lines: Sequence[SourceLine], instruments: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        lines: Sequence[SourceLine],
+        instruments: Mapping[str, Any],
+        corrections: SourceCorrections | None = None,
+    ) -> None:
         self.lines = {source.line: source for source in lines}
         self.instruments = instruments
+        self.corrections = corrections or SourceCorrections({})
         self.moved = time.monotonic()
         self._asked: dict[Line, float] = {}
         self._achieved: dict[Line, float] = {}
@@ -98,7 +109,8 @@ class Sources:
             instrument = self.instruments[line.instrument]
             try:
                 if is_analog_output(instrument):
-                    outputs.setdefault(line.instrument, {})[line.channel] = source.max_level
+                    most = self.corrections.most(line, source.max_level, source.source_range)
+                    outputs.setdefault(line.instrument, {})[line.channel] = most
                 else:
                     _configure(instrument, source)
             except BadInputError as error:
@@ -139,6 +151,20 @@ class Sources:
                 instrument.channels[line.channel].off()
         self._note()
 
+    def rest(self, lines: Iterable[Line]) -> None:
+        """Set channels to a setting of exactly 0, whatever their offsets."""
+        self._send(dict.fromkeys(lines, 0.0))
+
+    def setting(self, line: Line, level: float) -> float:
+        """Return what to tell a channel for `level`, volts or amperes."""
+        source = self.lines[line]
+        instrument = self.instruments[line.instrument]
+        return self.corrections.setting(line, level, source.max_level, instrument)
+
+    def settings(self, lines: Iterable[Line]) -> list[float]:
+        """Return what the channels were set to last, without corrections."""
+        return [self._achieved.get(line, 0.0) for line in lines]
+
     def send(self, levels: Mapping[Line, float]) -> dict[Line, float]:
         """Set levels: one write to each instrument that has a channel to change, in order.
 
@@ -149,9 +175,14 @@ class Sources:
             BadInputError: a source cannot do its level; all are as they were.
             InstrumentError: an instrument did not take it; its levels are not known any more.
         """
+        self._send({line: self.setting(line, level) for line, level in levels.items()})
+        return dict(zip(levels, self.achieved(levels), strict=True))
+
+    def _send(self, settings: Mapping[Line, float]) -> None:
+        """Set settings, as `send` does levels, and raise what it does."""
         before = dict(self._asked)
         changed: dict[str, dict[str, float]] = {}
-        for line, level in levels.items():
+        for line, level in settings.items():
             if self._asked.get(line) != level:
                 changed.setdefault(line.instrument, {})[line.channel] = level
         done: list[str] = []
@@ -163,7 +194,6 @@ class Sources:
                     self._apply(earlier, {c: before[Line(earlier, c)] for c in changed[earlier]})
                 raise
             done.append(name)
-        return {line: self._achieved[line] for line in levels}
 
     def acquire(self, samples: int, name: str) -> Acquisition | None:
         """Read the channels of one instrument that are on, in one query; None where none is."""
@@ -211,7 +241,10 @@ class Sources:
 
     def achieved(self, lines: Iterable[Line]) -> list[float]:
         """Return the levels achieved last, volts or amperes; 0 for what is off."""
-        return [self._achieved.get(line, 0.0) for line in lines]
+        return [
+            self.corrections.level(line, self._achieved[line]) if line in self._achieved else 0.0
+            for line in lines
+        ]
 
     def _apply(self, name: str, wanted: dict[str, float]) -> None:
         lines = {Line(name, channel): level for channel, level in wanted.items()}

@@ -6,10 +6,12 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from hilep.corrections import Corrections
 from hilep.errors import BadInputError
 from hilep.instruments import drivers
 from hilep.instruments.benchfile import BenchFile
 from hilep.instruments.clamping import VoltageClamp
+from hilep.instruments.correcting import SourceCorrections
 from hilep.instruments.nudging import CurrentNudge
 from hilep.instruments.programsections import DirectProgram
 from hilep.instruments.sources import SourceLine, Sources, is_analog_output
@@ -189,12 +191,21 @@ class Station:
         file: the bench file.
         network: what it wires.
         instruments: started, by name.
+        corrections: gains and offsets of channels; none unless given.
     """
 
-    def __init__(self, file: BenchFile, network: Network, instruments: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        file: BenchFile,
+        network: Network,
+        instruments: Mapping[str, Any],
+        corrections: Corrections | None = None,
+    ) -> None:
         roles = file.sections.roles
         self.file = file
-        self.sources = Sources(source_lines(file, network), instruments)
+        lines = source_lines(file, network)
+        found = SourceCorrections.of(corrections, lines)
+        self.sources = Sources(lines, instruments, found)
         bias_volts = network.bias_volts if network.bias_rows else [0.0]
         self.clamp = VoltageClamp(
             self.sources,
@@ -212,6 +223,7 @@ class Station:
             node_names(network),
             roles.nodes.range_v,
             file.sections.interlock.max_node_v,
+            None if corrections is None else corrections.readers,
         )
         program = roles.program
         self.programmer = drivers.loaded(

@@ -43,7 +43,7 @@ def without_sentinels(
     # Written this way round so that a NaN is looked at.
     if (size < _LEAST).all():
         return values.copy(), status
-    missing = np.isnan(values) | np.isclose(size, NOT_A_NUMBER, rtol=1e-5)
+    missing = np.isnan(values) | (np.abs(size - NOT_A_NUMBER) <= 1e-5 * NOT_A_NUMBER)
     status[missing] = INVALID
     status[(size >= _LEAST) & ~missing] = OVERRANGE | SATURATED
     return np.where(status == 0, values, np.nan), status

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hilep.arrays import Doubles
+from hilep.corrections import ChannelLine, columns
 from hilep.instruments.acquisition import Acquisition
 from hilep.instruments.roles import NodeReadings
 from hilep.instruments.sourcerole import identities
@@ -29,6 +30,7 @@ class BenchVoltmeter:
         names: of the nodes, for errors.
         range_v: volts that the readings must fit.
         max_node_v: the interlock's limit, volts.
+        corrections: gains and offsets of readers, by channel; none unless given.
 
     Attributes:
         acquired: what each instrument brought in the last read.
@@ -42,12 +44,15 @@ class BenchVoltmeter:
         names: Sequence[str],
         range_v: float,
         max_node_v: float,
+        corrections: Mapping[str, ChannelLine] | None = None,
     ) -> None:
         self.sources = sources
         self.lines = tuple(lines)
         self.names = tuple(names)
         self.range_v = range_v
         self.max_node_v = max_node_v
+        channels = [str(line) for line in self.lines]
+        self._gain, self._offset_v = columns(corrections or {}, channels)
         self.acquired: dict[str, Acquisition] = {}
         self.began_s: dict[str, float] = {}
         self._channels: dict[str, list[str]] = {}
@@ -157,7 +162,7 @@ class BenchVoltmeter:
             volts[:, nodes] = found.volts[:, columns]
             times[:, nodes] = found.time_s[:, columns]
             status[:, nodes] = found.status[:, columns]
-        return NodeReadings(volts, times, status)
+        return NodeReadings((volts - self._offset_v) / self._gain, times, status)
 
     def _columns(self, name: str, channels: tuple[str, ...]) -> list[int]:
         known = self._found.get(name)

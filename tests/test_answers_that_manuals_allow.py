@@ -141,6 +141,40 @@ def test_an_error_is_found_in_every_form_of_the_queue(name, change):
         driver.drain_errors("a test")
 
 
+class Silent(Varied):
+    """An instrument that does not know some of the questions."""
+
+    def __init__(self, instrument, unknown: tuple[str, ...]) -> None:
+        super().__init__(instrument, lambda answer: answer)
+        self._unknown = unknown
+
+    def answer(self, message: str) -> bytes:
+        known = not message.startswith(self._unknown)
+        return super().answer(message if known else ":NO:SUCH:THING?")
+
+
+@pytest.mark.parametrize("name", ["2450", "DAQ6510"])
+def test_without_a_choice_of_languages_it_speaks_its_own(name):
+    instrument = Silent(virtual_bench.built(name), ("*LANG?", ":SYST:LFR?"))
+    with (
+        InstrumentServer(instrument) as server,
+        DRIVERS[name](server.resource, timeout_s=0.3) as driver,
+    ):
+        driver.drain_errors("the start")
+        assert driver.poisoned is None
+
+
+@pytest.mark.parametrize("name", ["2450", "DAQ6510"])
+def test_one_that_answers_nothing_in_its_language_is_not_used(name):
+    instrument = Silent(virtual_bench.built(name), ("*LANG?", ":"))
+    with (
+        InstrumentServer(instrument) as server,
+        pytest.raises(InstrumentError),
+        DRIVERS[name](server.resource, timeout_s=0.3),
+    ):
+        pass
+
+
 @pytest.mark.parametrize("expect", ["model 2450", "MODEL  2450", "MODEL 2450, 04000001"])
 def test_an_identity_is_compared_without_case_and_space(expect):
     with met("2450", lambda answer: answer, expect=expect) as smu:

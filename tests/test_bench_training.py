@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import bench_fakes
 import pytest
@@ -10,7 +11,7 @@ from bench_cases import Case
 pytest.importorskip("filelock", reason="needs the bench extra")
 
 from hilep import experiment
-from hilep.config import Config
+from hilep.config import Config, load
 from hilep.instruments import arming
 from hilep.instruments.errors import NotAnswering
 from hilep.runfile import read_run
@@ -92,6 +93,19 @@ def test_a_run_that_an_instrument_ends_opens_and_resumes(case, tmp_path):
     outcome = experiment.resume(run).execute()
     assert outcome.updates == 40
     assert case.world.outputs_on() == []
+
+
+def test_training_on_the_virtual_bench_lowers_the_loss(monkeypatch, tmp_path):
+    root = Path(__file__).parent.parent
+    monkeypatch.chdir(root)
+    config = load(root / "docs/examples/bench-xor.toml", ["training.updates=30"])
+    outcome = experiment.prepare(config, tmp_path / "run.h5").execute()
+    record = read_run(tmp_path / "run.h5")
+    # Every split of XOR holds its four cases.
+    assert record.evaluations.loss[-1] < 0.9 * record.evaluations.loss[0]
+    assert outcome.updates == 30
+    assert record.checkpoint.state["pulses"] > 0
+    assert record.checkpoint.state["failed_cells"] == []
 
 
 def test_a_bench_costs_nothing_until_it_is_opened():

@@ -121,6 +121,29 @@ def test_a_circuit_is_measured_alike(config, tmp_path, capsys):
     assert answer["sigma_v"] == pytest.approx(1e-4, rel=4 / math.sqrt(2 * 8 * 59))
 
 
+@pytest.mark.slow
+def test_a_circuit_that_takes_its_time_says_how_long_to_wait(config, tmp_path, capsys):
+    values = {
+        "device.backend": "circuit", "device.solver": None, "network.bias": "none",
+        "device.node_farads": "1e-9", "device.sigma_v": "1e-5", "network.layers": "[4, 3, 2]",
+        "network.g_min_siemens": "0.1", "calibration.longest_settling_s": "1e-5",
+    }  # fmt: skip
+    assert run(words(config, tmp_path, values)) == 0
+    answer = said(capsys)
+    found = read(tmp_path / "cal.h5").settling
+    assert {step.split(",")[0] for step in found.steps} == {"clamp", "nudge"}
+    # A node's capacitance over what joins it: 1e-9 F over 0.1 S to some siemens.
+    slowest = max(response.time_constants_s[0] for response in found.responses)
+    assert 1e-10 < slowest < 2e-8
+    assert slowest < answer["settling_s"] < 30 * slowest
+    assert found.delay.tolerance_v <= 0.1 * 1.3e-5
+
+
+def test_settling_is_left_out_where_that_is_asked(config, tmp_path, capsys):
+    assert run(words(config, tmp_path, {"calibration.settling": "false"})) == 0
+    assert said(capsys)["notes"] == []
+
+
 def test_a_silent_device_has_no_sigma(config, tmp_path, capsys):
     assert run(words(config, tmp_path, {"device.sigma_v": "0.0"})) == 1
     answer = said(capsys)

@@ -183,6 +183,9 @@ def test_a_calibration_gives_sigma_settling_and_updates(small, tmp_path, capsys)
     assert answer["reads"] == math.ceil((high / 4e-4) ** 2)
     assert answer["hours"] > 0
     assert answer["pulses"] == 1000
+    assert not any("another" in note for note in answer["notes"])
+    other = ["--set", "network.layers=[4,5,2]", "--calibration", out, "--critical", 4e-4]
+    assert any("another [network]" in note for note in planned(capsys, small, *other)[0]["notes"])
     beyond, _ = planned(capsys, "--calibration", out, "--critical", 1e-4, status=1)
     assert "longer" in beyond["refusals"][0]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hilep.errors import HilepError
@@ -34,10 +35,19 @@ def run(arguments: list[str]) -> int:
     Args:
         arguments: the words after `hilep`.
     """
-    try:
+
+    def command() -> int:
         from hilep.cli.commands import invoke
 
-        status = invoke(arguments)
+        return invoke(arguments)
+
+    return ended(command)
+
+
+def ended(command: Callable[[], int]) -> int:
+    """Return the exit status of a command; one line on standard error for what it raises."""
+    try:
+        status = command()
         sys.stdout.flush()
         return status
     except HilepError as error:

@@ -34,10 +34,15 @@ def invoke(arguments: list[str]) -> int:
         BadInputError: for words that are no command line.
         HilepError: whatever the command raises.
     """
-    command = typer.main.get_command(application(_needed(arguments)))
+    return invoke_in(application(_needed(arguments)), "hilep", arguments)
+
+
+def invoke_in(app: typer.Typer, name: str, arguments: list[str]) -> int:
+    """Run the command of an application that `arguments` call for; see `invoke`."""
+    command = typer.main.get_command(app)
     try:
         # Not `main`, which writes an empty line for Ctrl-C and leaves where a pipe is broken.
-        with command.make_context("hilep", arguments or ["--help"]) as context:
+        with command.make_context(name, arguments or ["--help"]) as context:
             status = command.invoke(context)
     except typer.Exit as leave:
         return int(leave.exit_code)

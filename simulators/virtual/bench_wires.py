@@ -13,6 +13,7 @@ from hilep.simulators.virtual.crossbar_nodes import GROUND
 from hilep.simulators.virtual.options import VirtualSection
 
 SOURCE, GUARDS = "program", ("guard rows", "guard columns")
+REFERENCE = "reference"
 
 
 @dataclass
@@ -111,6 +112,13 @@ def bench_wires(roles: Any, hidden: Any, network: Network, options: VirtualSecti
                 wires.supplies = (*wires.supplies, (name, volts))
             else:
                 wires.extra.append(name)
+    if roles.reference is not None:
+        wires.extra.append(REFERENCE)
+        wires.terminals[roles.reference.channel] = REFERENCE
+        wires.paths |= {
+            path: (REFERENCE, wires.terminals[channel])
+            for channel, path in roles.reference.paths.items()
+        }
     program = roles.program
     if program.kind == "direct":
         for k, array in enumerate(program.cells):

@@ -23,7 +23,7 @@ class WorldLines:
         clock: the time that an acquisition passes.
         generator: draws the noise.
         noise_v: standard deviation of one sample.
-        gains, offsets: of inputs, by "Dev1/ai0"; offsets in volts.
+        gains, offsets: of inputs and outputs, by "Dev1/ai0"; offsets in volts.
     """
 
     def __init__(
@@ -44,7 +44,8 @@ class WorldLines:
     def drive(self, channel: str, volts: float) -> None:
         """Hold the terminal of an analog output at `volts`."""
         if channel in self._terminals:
-            self._world.drive(self._terminals[channel], Drive("volts", volts, _OUTPUT_A))
+            there = volts * self._gains.get(channel, 1.0) + self._offsets.get(channel, 0.0)
+            self._world.drive(self._terminals[channel], Drive("volts", there, _OUTPUT_A))
 
     def pass_time(self, seconds: float) -> None:
         """Let the time of an acquisition pass, before `sense` says what it brought."""

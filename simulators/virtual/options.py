@@ -38,6 +38,8 @@ class VirtualSection(Section):
         noise: factor on the noise of every converter; 0 for none.
         steps: whether converters and sources have steps.
         gains, offsets: of a channel's voltmeter, such as `"daq1.101" = 1.001`; offsets in volts.
+        source_gains, source_offsets: of a channel's source: what is there over its setting, and
+            what is there at a setting of 0, volts or amperes.
         ni_noise_v: standard deviation of one sample of an NI card.
         word_ohm, bit_ohm, source_ohm, meter_ohm, node_farads: see `Wiring`.
         source_farads: of every row that a source feeds through `source_ohm`; needs `transients`.
@@ -63,6 +65,8 @@ class VirtualSection(Section):
     steps: bool = True
     gains: dict[str, Positive] = Field(default_factory=dict)
     offsets: dict[str, Finite] = Field(default_factory=dict)
+    source_gains: dict[str, Positive] = Field(default_factory=dict)
+    source_offsets: dict[str, Finite] = Field(default_factory=dict)
     ni_noise_v: NotNegative = 2e-5
     word_ohm: NotNegative = 0.0
     bit_ohm: NotNegative = 0.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias
 
 from hilep.simulators.virtual.scpi_errors import ScpiError
@@ -110,20 +111,27 @@ def units(message: str) -> Iterator[Unit]:
         stripped = text.strip()
         if not stripped:
             continue
-        header, _, rest = stripped.replace("\t", " ").partition(" ")
-        match = _HEADER.fullmatch(header)
-        if match is None:
-            printable = all(c.isalnum() or c in ":*?_" for c in header)
-            raise ScpiError(-102 if printable else -101)
-        name = match[1].upper()
-        if not name.startswith("*"):
-            name = name if name.startswith(":") else f"{path}:{name}"
-            path = name.rpartition(":")[0]
-        rest = rest.strip()
-        parameters = tuple(p.strip() for p in split_outside(rest, ",")) if rest else ()
-        if "" in parameters:
-            raise ScpiError(-102)
-        yield Unit(name, bool(match[2]), parameters)
+        unit, path = _unit(stripped, path)
+        yield unit
+
+
+@lru_cache(_REMEMBERED)
+def _unit(text: str, path: str) -> tuple[Unit, str]:
+    """Return a unit that continues from `path`, and the path that it leaves."""
+    header, _, rest = text.replace("\t", " ").partition(" ")
+    match = _HEADER.fullmatch(header)
+    if match is None:
+        printable = all(c.isalnum() or c in ":*?_" for c in header)
+        raise ScpiError(-102 if printable else -101)
+    name = match[1].upper()
+    if not name.startswith("*"):
+        name = name if name.startswith(":") else f"{path}:{name}"
+        path = name.rpartition(":")[0]
+    rest = rest.strip()
+    parameters = tuple(p.strip() for p in split_outside(rest, ",")) if rest else ()
+    if "" in parameters:
+        raise ScpiError(-102)
+    return Unit(name, bool(match[2]), parameters), path
 
 
 def compiled(pattern: str) -> re.Pattern[str]:

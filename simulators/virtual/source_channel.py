@@ -48,6 +48,10 @@ class SourceChannel:
         amps: its ammeter.
         line_hz: mains frequency.
         source_step: step of the source as a fraction of its range.
+
+    Attributes:
+        source_gain: what is there over the setting, dimensionless.
+        source_offset: what is there at a setting of 0, volts or amperes.
     """
 
     def __init__(
@@ -64,12 +68,15 @@ class SourceChannel:
         self.world, self.terminal, self.clock = world, terminal, clock
         self.generator, self.volts, self.amps = generator, volts, amps
         self.line_hz, self.source_step = line_hz, source_step
+        self.source_gain, self.source_offset = 1.0, 0.0
 
     def drive(self, drive: Drive) -> None:
         """Make the source do this, its level at the nearest step of the range."""
         if drive.kind != "off" and drive.range > 0 and self.source_step > 0:
             step = drive.range * self.source_step
             drive = replace(drive, level=round(drive.level / step) * step)
+        if drive.kind != "off":
+            drive = replace(drive, level=self.source_gain * drive.level + self.source_offset)
         self.world.drive(self.terminal, drive)
 
     def off(self) -> None:

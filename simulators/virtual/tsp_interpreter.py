@@ -45,6 +45,8 @@ class Interpreter:
         self._make = self._lua.execute(_LUA)
         self._nodes: dict[str, Node] = {}
         self._tables: dict[str, Any] = {}
+        # One wrapper each: lupa 2.8 keeps a place for every Python object that Lua has seen.
+        self._functions: dict[Callable[..., Any], Callable[..., Any]] = {}
         self._refused: list[TspError] = []
 
     def provide(self, name: str, value: Any) -> None:
@@ -91,12 +93,17 @@ class Interpreter:
         return self._wrapped(value) if callable(value) else value
 
     def _wrapped(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        known = self._functions.get(function)
+        if known is not None:
+            return known
+
         def called(*given: Any) -> Any:
             result = function(*map(self._to_python, given))
             if isinstance(result, tuple):
                 return tuple(map(self._to_lua, result))
             return self._to_lua(result)
 
+        self._functions[function] = called
         return called
 
     def _to_python(self, value: Any) -> Any:

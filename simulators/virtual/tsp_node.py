@@ -48,7 +48,7 @@ class Node:
         if not self.permissive:
             return None
         if key == "()":
-            return lambda *given: None
+            return _nothing
         self.constants[key] = Node(f"{self.name}.{key}", permissive=True)
         return self.constants[key]
 
@@ -70,6 +70,10 @@ class Node:
         self.values[key] = self.checks[key](value) if key in self.checks else value
         if self.changed is not None:
             self.changed(key)
+
+
+def _nothing(*given: Any) -> None:
+    """Do nothing."""
 
 
 def bounded(low: float, high: float) -> Callable[[float], float]:

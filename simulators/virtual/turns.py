@@ -27,10 +27,17 @@ class Turns:
     def __init__(self, servers: Sequence[InstrumentServer]) -> None:
         self._servers = servers
         self._waiting: set[int] = set()
+        self._waited: dict[int, tuple[int, int]] = {}
 
     def wait(self) -> None:
-        """Return when every other instrument has done what was sent to it, or waits like this."""
+        """Return when every other instrument has done what was sent to it, or waits like this.
+
+        Within one message that is done once: nothing was sent since.
+        """
         here = threading.get_ident()
+        message = self._message(here)
+        if message is not None and self._waited.get(here) == message:
+            return
         self._waiting.add(here)
         try:
             end = time.monotonic() + _PATIENCE_S
@@ -38,6 +45,15 @@ class Turns:
                 time.sleep(2e-5)
         finally:
             self._waiting.discard(here)
+        if message is not None:
+            self._waited[here] = message
+
+    def _message(self, here: int) -> tuple[int, int] | None:
+        """Return which server's message, counted, this thread acts on; None for none."""
+        for place, server in enumerate(self._servers):
+            if here in server.active:
+                return place, server.messages
+        return None
 
     def _busy(self, here: int) -> bool:
         for server in list(self._servers):

@@ -217,8 +217,11 @@ def _cards(bench: Bench, cards: dict[str, str], sections: Any) -> Iterator[dict[
         for channel, terminal in used.items():
             terminals[f"{resource}/{channel}"] = terminal
             line = f"{name}.{channel}"
-            gains[f"{resource}/{channel}"] = bench.options.gains.get(line, 1.0)
-            offsets[f"{resource}/{channel}"] = bench.options.offsets.get(line, 0.0)
+            given = bench.options.gains, bench.options.offsets
+            if channel.startswith("ao"):
+                given = bench.options.source_gains, bench.options.source_offsets
+            gains[f"{resource}/{channel}"] = given[0].get(line, 1.0)
+            offsets[f"{resource}/{channel}"] = given[1].get(line, 0.0)
         most = {"ai": 32, "ao": 4}
         for channel in used:
             kind, number = channel.rstrip("0123456789"), channel.lstrip("aio")

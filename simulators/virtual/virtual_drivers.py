@@ -112,6 +112,8 @@ def _source(bench: Bench, name: str, channels: dict[str, SourceChannel]) -> None
         gain = bench.options.gains.get(line, 1.0)
         offset = bench.options.offsets.get(line, 0.0)
         channel.volts = replace(channel.volts, gain=gain, offset=offset)
+        channel.source_gain = bench.options.source_gains.get(line, 1.0)
+        channel.source_offset = bench.options.source_offsets.get(line, 0.0)
         if not bench.options.steps:
             channel.source_step = 0.0
 
