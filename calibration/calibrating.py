@@ -15,6 +15,7 @@ from hilep import backends, data, experiment
 from hilep.arrays import Doubles, Floats
 from hilep.calibration.calibration import Calibration, Settling
 from hilep.calibration.evaluating import Findings, findings
+from hilep.calibration.measurechannels import MeasuredChannels, measure_channels
 from hilep.calibration.measuresettling import StepResponses, measure_step_responses
 from hilep.calibration.measuring import (
     LongRecord,
@@ -46,6 +47,7 @@ class Measurement:
         pairs: reads of both phases in turn.
         record: of the free phase.
         steps: step responses.
+        channels: compared with a reference.
         device: the device's snapshot while it was measured.
         problems: one line for each thing that went wrong.
         notes: one line for each thing worth knowing.
@@ -56,6 +58,7 @@ class Measurement:
     pairs: list[Pair] = field(default_factory=list)
     record: LongRecord | None = None
     steps: StepResponses | None = None
+    channels: MeasuredChannels | None = None
     device: dict[str, Any] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -103,6 +106,7 @@ def measured(
     with backends.crossbar(config, config.network.network()) as device:
         _program(device, config, start, done)
         measure(device, config, clamped, done, told)
+        _compare_channels(device, config, done, told)
     return done
 
 
@@ -133,6 +137,8 @@ def evaluated(config: Config, done: Measurement, sigma_alone: bool = False) -> C
         independence=said.independence,
         allan=said.allan,
         settling=None if done.steps is None else _settling(done.steps, said, config),
+        channels=None if done.channels is None else done.channels.channels,
+        released=None if done.channels is None else done.channels.released,
         problems=(*done.problems, *said.problems),
         notes=tuple(done.notes),
         failed=done.failed,
@@ -207,6 +213,29 @@ def _step(
         problems, notes = _said_of(done.steps)
         done.problems += problems
         done.notes += notes
+
+
+def _compare_channels(device: Crossbar, config: Config, done: Measurement, told: Told) -> None:
+    """Compare sources and readers with the reference, where that is asked for."""
+    section = config.calibration
+    if done.failed or not section.channels:
+        return
+    amps = np.abs(done.pairs[-1].amps)
+    with done.keeping("channels"):
+        try:
+            done.channels = measure_channels(
+                device.channel_comparison(),
+                levels=section.channel_levels,
+                reads=section.channel_reads,
+                valid_days=section.channel_days,
+                smallest_nudge_a=float(amps[amps > 0].min()) if amps.any() else None,
+                told=told,
+            )
+        except UnsupportedError as error:
+            done.problems.append(f"channels: not measured: {error}")
+        else:
+            done.problems += done.channels.problems
+            done.notes += done.channels.notes
 
 
 def _said_of(steps: StepResponses) -> tuple[list[str], list[str]]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hilep.arrays import Doubles
 from hilep.calibration.allan import AllanDeviation
-from hilep.calibration.channels import ChannelCalibration
+from hilep.calibration.channels import ChannelCalibration, ReleasedNudge
 from hilep.calibration.delay import SettlingDelay
 from hilep.calibration.distribution import NodeTest
 from hilep.calibration.independence import Independence
@@ -133,6 +133,7 @@ class Calibration:
         allan: Allan deviations of the record.
         settling: None where the device cannot show it.
         channels: gain and offset of the channels that were calibrated.
+        released: current that a released nudge leaves, at the outputs that were compared.
         problems: one line for each thing that is wrong, empty where nothing is.
         notes: one line for each thing worth knowing that is not wrong.
         failed: whether a measurement did not come to its end; `problems` says which and why.
@@ -153,6 +154,7 @@ class Calibration:
     allan: Drift | None = None
     settling: Settling | None = None
     channels: tuple[ChannelCalibration, ...] | None = None
+    released: ReleasedNudge | None = None
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     failed: bool = False

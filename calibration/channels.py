@@ -8,12 +8,13 @@ from __future__ import annotations
 import datetime
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from hilep.arrays import Doubles, checked
+from hilep.corrections import Role
 from hilep.errors import BadInputError, MissingExtraError
 
 
@@ -46,6 +47,7 @@ class ChannelCalibration:
         reference: what it was compared with, with its serial number.
         measured: the date.
         expires: the date from which a warning is due.
+        role: "reader" or "source".
     """
 
     channel: str
@@ -60,6 +62,7 @@ class ChannelCalibration:
     reference: str
     measured: datetime.date
     expires: datetime.date
+    role: Role = "reader"
 
     @property
     def u_gain(self) -> float:
@@ -114,7 +117,7 @@ def calibrate_channel(
     inputs: ArrayLike,
     outputs: ArrayLike,
     *,
-    role: Literal["reader", "source"],
+    role: Role,
     reference: str,
     measured: datetime.date,
     valid_days: int = 365,
@@ -194,6 +197,7 @@ def calibrate_channel(
         reference=reference,
         measured=measured,
         expires=measured + datetime.timedelta(days=valid_days),
+        role=role,
     )
 
 
@@ -207,6 +211,7 @@ class ReleasedNudge:
         degrees_of_freedom: effective (outputs,).
         released: which outputs show no current, at the level asked for over all of them.
         share: |amps| plus its expanded uncertainty over the smallest nudge that counts (outputs,).
+        channels: names of the outputs' channels; empty where they were not given.
     """
 
     amps: Doubles
@@ -214,6 +219,7 @@ class ReleasedNudge:
     degrees_of_freedom: Doubles
     released: tuple[bool, ...]
     share: Doubles
+    channels: tuple[str, ...] = ()
 
 
 def released_nudge(
@@ -221,6 +227,7 @@ def released_nudge(
     smallest_nudge_a: float,
     u_offset_a: float = 0.0,
     false_alarms: float = 0.01,
+    channels: tuple[str, ...] = (),
 ) -> ReleasedNudge:
     """Judge the residual current of released nudges: it is a nudge in the free phase.
 
@@ -229,6 +236,7 @@ def released_nudge(
         smallest_nudge_a: amperes of the smallest nudge that training relies on.
         u_offset_a: standard uncertainty of the reader's offset, amperes.
         false_alarms: probability that any output is called not released without reason.
+        channels: names of the outputs' channels.
 
     Raises:
         BadInputError: for fewer than two reads, reads not finite, or a nudge that is not positive.
@@ -250,4 +258,4 @@ def released_nudge(
     width = t.isf(false_alarms / (2 * outputs), degrees) * u
     released = np.abs(mean) <= width
     share = (np.abs(mean) + width) / smallest_nudge_a
-    return ReleasedNudge(mean, u, degrees, tuple(bool(r) for r in released), share)
+    return ReleasedNudge(mean, u, degrees, tuple(bool(r) for r in released), share, channels)

@@ -80,7 +80,7 @@ def findings(
         try:
             return find()
         except BadInputError as error:
-            problems.append(f"{what}: {error}")
+            problems.append(f"{what}: {str(error).removeprefix(f'{what}: ')}")
             return None
 
     agreement = unless_refused("phases", lambda: _agreement(reads, good))

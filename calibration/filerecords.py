@@ -170,7 +170,7 @@ def _as(value: Any, hint: Any) -> Any:
     if origin is np.ndarray:
         return np.asarray(value)
     if origin is tuple:
-        return tuple(float(each) if arguments[0] is float else str(each) for each in value)
+        return tuple((arguments[0] if arguments[0] in (float, bool) else str)(x) for x in value)
     if hint is datetime.date:
         return datetime.date.fromisoformat(str(value))
     if hint is bool or (origin in (Union, types.UnionType) and bool in arguments):

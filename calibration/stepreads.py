@@ -117,7 +117,7 @@ def _after(
     while done.min() < repeats:
         step()
         last = -np.inf
-        for point in np.flatnonzero(done == done.min()):
+        for point in np.flatnonzero(done == done.min()).tolist():
             if delays_s[point] < last + takes:
                 continue
             reading = device.read_after(delays_s[point])
@@ -167,7 +167,9 @@ def worthwhile_delays(
     close = device.read_after(longest_s, BURST).volts
     assert close is not None
     noise = close.std(axis=0, ddof=1)
-    looks = step_reads(device, volts, amps, ladder, rest_s=longest_s, before=before, repeats=2)
+    looks = step_reads(
+        device, volts, amps, ladder.tolist(), rest_s=longest_s, before=before, repeats=2
+    )
     begins, ends = [], []
     for look in looks:
         mean = look.volts.mean(axis=0)

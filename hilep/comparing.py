@@ -27,6 +27,21 @@ class ComparableChannel:
     most: float
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Inputs and outputs of one channel, in its unit.
+
+    Attributes:
+        inputs: of a reader what is there, of a source what was set (levels,).
+        outputs: of a reader what it returned, of a source what is there (levels,).
+        u_common: standard uncertainty of what was taken off all of them alike.
+    """
+
+    inputs: Doubles
+    outputs: Doubles
+    u_common: float = 0.0
+
+
 class ChannelComparison(Protocol):
     """What `Crossbar.channel_comparison` returns.
 
@@ -51,13 +66,10 @@ class ChannelComparison(Protocol):
     def channels(self) -> tuple[ComparableChannel, ...]:
         """Return what can be compared."""
 
-    def compare(
-        self, channel: ComparableChannel, levels: Doubles, reads: int
-    ) -> tuple[Doubles, Doubles]:
-        """Go through `levels` (n,); return inputs and outputs of the channel (m <= n,).
+    def compare(self, channel: ComparableChannel, levels: Doubles, reads: int) -> Compared:
+        """Go through `levels` (n,), with `reads` reads at each.
 
-        Of a reader what is there and what it returned, of a source what was set and what is there,
-        each the mean of `reads` reads. A level that cannot be reached is left out.
+        A level that cannot be reached is left out.
         """
 
     def released(self, channel: ComparableChannel, reads: int) -> Doubles:

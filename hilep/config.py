@@ -201,6 +201,10 @@ class CalibrationSection(Section):
     nudge_fraction: Positive = 1.0
     settling: bool = True
     longest_settling_s: Positive = 1.0
+    channels: bool = False
+    channel_levels: Annotated[int, Field(ge=3)] = 9
+    channel_reads: Annotated[int, Field(ge=2)] = 16
+    channel_days: Count = 365
 
 
 class Config(Section):

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import datetime
+import logging
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from hilep.backends import Backend, Relaxation
 from hilep.config import Section
+from hilep.corrections import Corrections
 from hilep.crossbar import Crossbar
 from hilep.network import Network
+
+if TYPE_CHECKING:
+    from hilep.instruments.bench import Bench
+
+log = logging.getLogger("hilep.instruments")
 
 
 class BenchOptions(Section):
@@ -23,6 +31,8 @@ class BenchOptions(Section):
         replay: recording to run from in place of any instrument.
         replay_part: which part of it, from 1 on: there is one for each run that it records.
         replay_in_real_time: whether messages wait until the time at which they were recorded.
+        calibration: calibration file whose gains and offsets correct every read and set, relative
+            to where the command is run.
     """
 
     # The others are checked by what this one is, so it comes first.
@@ -32,6 +42,7 @@ class BenchOptions(Section):
     file: Annotated[str, Field(validate_default=True)] = ""
     virtual: bool = False
     record: Annotated[str, Field(min_length=1)] | None = None
+    calibration: Annotated[str, Field(min_length=1)] | None = None
 
     @field_validator("file")
     @classmethod
@@ -50,6 +61,18 @@ class BenchOptions(Section):
 
 def build(network: Network, options: BenchOptions, relaxation: Relaxation) -> Crossbar:
     """Return the bench that `options` describe; it settles by itself."""
+    if options.calibration is None:
+        return _bench(network, options)
+    corrections = Corrections.load(options.calibration)
+    late = corrections.expired(datetime.date.today())
+    bench = _bench(network, options)
+    bench.apply_corrections(corrections)
+    if late is not None:
+        log.warning("hilep: warning: %s", late)
+    return bench
+
+
+def _bench(network: Network, options: BenchOptions) -> Bench:
     from hilep.instruments.bench import Bench
     from hilep.instruments.benchfile import BenchFile
     from hilep.instruments.twins import installed_twin

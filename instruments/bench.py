@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hilep.arrays import Doubles, Floats, checked, checked_count
+from hilep.corrections import Corrections
 from hilep.crossbar import Crossbar, checked_conductances, within_limit
 from hilep.errors import BadInputError
 from hilep.instruments.benchfile import BenchFile
@@ -30,7 +31,9 @@ from hilep.instruments.benchoutputs import BenchOutputs
 from hilep.instruments.benchsession import BenchSession
 from hilep.instruments.benchsession import Twin as Twin
 from hilep.instruments.circuitchecks import check_network
-from hilep.instruments.stations import check_kinds, driver_classes
+from hilep.instruments.comparing import BenchComparison
+from hilep.instruments.correcting import check_corrections
+from hilep.instruments.stations import check_kinds, driver_classes, source_lines
 from hilep.network import Network
 from hilep.nudging import Nudging
 from hilep.reading import Contrast, ProgramReport, Reading, Statistic, Update
@@ -216,6 +219,24 @@ class Bench(Crossbar):
         self.close()
         self.file = self.session.file = file
 
+    def apply_corrections(self, corrections: Corrections) -> None:
+        """Correct every later read and set by gains and offsets.
+
+        Connected instruments are switched off and connected anew with the next verb.
+
+        Raises:
+            BadInputError: a channel was calibrated as a source of another quantity, or none of the
+                channels is of this bench.
+        """
+        lines = source_lines(self.file, self.network)
+        check_corrections(corrections, lines, self.file.sections.roles.nodes.channels)
+        self.close()
+        self.session.corrections = corrections
+
+    def channel_comparison(self) -> BenchComparison:
+        """See `Crossbar.channel_comparison`: `[roles.reference]` of the bench file."""
+        return BenchComparison(self)
+
     # What a bench does better ---------------------------------------------------------------------
 
     def read_batch(self, volts: ArrayLike, samples: int = 1) -> Reading:
@@ -284,7 +305,9 @@ class Bench(Crossbar):
 
     def snapshot(self) -> dict[str, Any]:
         """Return the bench file and every setting of every instrument when outputs went on."""
+        applied = self.session.corrections
         return {
+            **({} if applied is None else {"corrections": applied.snapshot()}),
             "description": self.description,
             "file": str(self.file.path),
             "file_sha256": self.file.sha256,

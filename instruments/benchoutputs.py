@@ -80,6 +80,14 @@ class BenchOutputs:
             self._amps = amps
             return achieved
 
+    def idle(self, station: Station) -> None:
+        """Be on with every clamp and nudge at a setting of 0, so that nothing is clamped."""
+        self._power(station)
+        self._wake(station)
+        station.sources.rest([*station.nudge.zeros(), *station.clamp.zeros()])
+        self._amps = np.zeros_like(self._amps)
+        self.volts = None
+
     def release(self, station: Station) -> None:
         """Let go of the outputs."""
         self._amps = np.zeros_like(self._amps)

@@ -159,7 +159,7 @@ class ReferenceSection(Section):
         range_v, limit_a: full scale and current limit where it sources volts.
         range_a, limit_v: full scale and voltage limit where it draws 0 A.
         u_gain_v, u_gain_a: standard uncertainty of its readings, relative, from its certificate.
-        u_offset_v, u_offset_a: that of its offset.
+        u_offset_v: that of the offset of its volts; that of its amperes is measured and taken off.
         nplc, four_wire: as in `ClampSection`.
     """
 
@@ -172,7 +172,6 @@ class ReferenceSection(Section):
     u_gain_v: NotNegative = 0.0
     u_gain_a: NotNegative = 0.0
     u_offset_v: NotNegative = 0.0
-    u_offset_a: NotNegative = 0.0
     nplc: Positive = 1.0
     four_wire: bool = False
 

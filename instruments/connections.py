@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from hilep.errors import HilepError, StorageError
@@ -17,6 +17,11 @@ from hilep.instruments.supervisor import Charge, Supervisor
 from hilep.instruments.wiring import Line
 
 log = logging.getLogger("hilep.instruments")
+
+_INTERRUPTIONS = 1000
+"""Interruptions that switching off outlasts, so that a bug cannot keep it going for ever."""
+
+_POLL_S = 0.05
 
 
 class Connections:
@@ -103,18 +108,31 @@ class Connections:
     def _everywhere(self, act: Callable[[Any], SafeReport]) -> dict[str, SafeReport]:
         reports: dict[str, SafeReport] = {}
         interrupted: BaseException | None = None
-        # Ctrl-C reaches the main thread alone, so that a second one cannot leave an output on.
-        worker = threading.Thread(target=self._in_stages, args=(act, reports))
-        ended = False
-        while not ended:
+        acting, finished = threading.Lock(), threading.Event()
+
+        def once() -> None:
+            if acting.acquire(blocking=False):
+                try:
+                    if not finished.is_set():
+                        self._in_stages(act, reports)
+                        finished.set()
+                finally:
+                    acting.release()
+
+        # Ctrl-C reaches the main thread alone, so that a second one cannot leave an output on. It
+        # may strike within `start`, after which the thread says neither that it runs nor that it
+        # does not.
+        worker, tried = threading.Thread(target=once), False
+        for _ in range(_INTERRUPTIONS):
             try:
-                if worker.ident is None:
-                    worker.start()
-                worker.join()
-                ended = not worker.is_alive()
-            except RuntimeError:  # No new thread at the interpreter's end.
-                self._in_stages(act, reports)
-                ended = True
+                if not tried:
+                    tried = True
+                    with suppress(RuntimeError):  # No new thread at the interpreter's end.
+                        worker.start()
+                while not finished.wait(_POLL_S):
+                    if not worker.is_alive():
+                        once()
+                break
             except BaseException as error:
                 interrupted = error
         self.reports = reports

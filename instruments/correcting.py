@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hilep.corrections import ChannelLine, Corrections
@@ -77,6 +77,26 @@ class SourceCorrections:
         if own is None:
             return level
         return min(full, max(abs(own.input(level)), abs(own.input(-level))))
+
+
+def check_corrections(
+    corrections: Corrections, sources: Sequence[SourceLine], readers: Sequence[str]
+) -> None:
+    """Refuse corrections that are not of this bench.
+
+    Args:
+        corrections: from a calibration file.
+        sources: of the bench.
+        readers: channels of its nodes.
+
+    Raises:
+        BadInputError: none of the channels is of this bench, or one was calibrated as a source of
+            the other quantity.
+    """
+    SourceCorrections.of(corrections, sources)
+    known = {str(source.line) for source in sources}
+    if not (corrections.readers.keys() & set(readers) or corrections.sources.keys() & known):
+        raise BadInputError(f"{corrections.path}: none of its channels is of this bench")
 
 
 def source_step(instrument: Any, channel: str) -> float:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hilep.arrays import Doubles
 from hilep.errors import BadInputError
 from hilep.instruments.benchfile import BenchFile
+from hilep.instruments.correcting import source_step
 from hilep.instruments.directmap import CellMaps, ConductanceMap
 from hilep.instruments.errors import RangeLimitError
 from hilep.instruments.programsections import DirectProgram
@@ -132,7 +133,7 @@ class DirectProgrammer:
         """
         found = volts.copy()
         for place, (cell, line) in enumerate(zip(cells.tolist(), lines, strict=True)):
-            step = self._step(line)
+            step = source_step(self.instruments[line.instrument], line.channel)
             if step <= 0:
                 continue
             ends = self.maps.of(*cell).volts
@@ -146,14 +147,6 @@ class DirectProgrammer:
             if low <= level <= high:
                 found[place] = level
         return found
-
-    def _step(self, line: Line) -> float:
-        """Return the least volts of a channel other than 0; 0 where it is not known."""
-        instrument = self.instruments[line.instrument]
-        if is_analog_output(instrument):
-            return float(getattr(instrument, "steps", {}).get(line.channel, 0.0))
-        setup = instrument.channels[line.channel].setup
-        return 0.0 if setup is None else float(setup.source.step)
 
     def _apply(self, lines: Sequence[Line], volts: Doubles) -> Doubles:
         achieved = np.array(volts, np.float64)

@@ -73,24 +73,27 @@ def test_one_bad_instrument_does_not_keep_the_others_on(case, caplog, name, faul
     assert f"outputs not known to be off: {name}" in caplog.text
 
 
-def test_a_second_ctrl_c_does_not_leave_an_output_on(case, monkeypatch):
-    join, pressed = threading.Thread.join, []
+@pytest.mark.parametrize("strikes", [{1}, {2}, {3}, {1, 2}, {1, 2, 3, 4, 5}])
+def test_a_second_ctrl_c_does_not_leave_an_output_on(case, monkeypatch, strikes):
+    """The first wait is within the start of the thread that switches off, others for its end."""
+    wait, waits = threading.Event.wait, []
 
     def interrupted(self, timeout=None):
-        if not pressed:
-            pressed.append(self)
-            raise KeyboardInterrupt
-        return join(self, timeout)
+        if threading.current_thread() is threading.main_thread():
+            waits.append(self)
+            if len(waits) in strikes:
+                raise KeyboardInterrupt
+        return wait(self, timeout)
 
     def work():
         with case.bench() as bench:
             case.started(bench)
             case.world.faults["smu1"] = ["slow"]
-            monkeypatch.setattr(threading.Thread, "join", interrupted)
+            monkeypatch.setattr(threading.Event, "wait", interrupted)
 
     with pytest.raises(KeyboardInterrupt):
         work()
-    assert pressed
+    assert len(waits) >= max(strikes)
     assert case.world.outputs_on() == []
 
 

@@ -120,7 +120,7 @@ class Circuit:
     def slopes(self, volts: Doubles) -> Doubles:
         """Return dI/dV of the rectifiers at volts (..., nodes), siemens (..., rectified)."""
         u = self._sign * volts[..., self._at]
-        if not (self._at.size and self.conducting):
+        if not (self._at.size and self.conducting) or isinstance(self._law, IdealDiode):
             return np.zeros(u.shape)
         return self._law.current(u)[1]
 

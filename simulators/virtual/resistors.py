@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from hilep.arrays import Floats
+from hilep.arrays import Doubles, Floats
 from hilep.errors import BadInputError, NotSettledError
 from hilep.simulators.virtual.world import Drive, Measured
 
@@ -89,7 +89,7 @@ class ResistorWorld:
         seconds: float,
         generator: np.random.Generator,
         samples: int = 1,
-        begins: Floats | None = None,
+        begins: Doubles | None = None,
     ) -> Measured:
         """Return the state of `terminals`, the same in every sample."""
         self._known(terminals)

@@ -105,7 +105,7 @@ class SourceChannel:
         seconds = nplc / self.line_hz
         settling = self.world.settle()
         each = seconds + extra_seconds
-        begins = settling + first_seconds + each * np.arange(1, count + 1) - seconds
+        begins = settling + first_seconds + each * np.arange(1.0, count + 1) - seconds
         truth = self.world.measure([self.terminal], seconds, self.generator, count, begins[:, None])
         began = self.clock.advance(settling + first_seconds + count * each)
         volts, amps = truth.volts[:, 0], truth.amps[:, 0]

@@ -19,6 +19,8 @@ return function(get, set, name)
 end
 """
 
+_KEPT = "return function(called) return function(...) return called(...) end end"
+
 
 class Interpreter:
     """Lua 5.1 with tables whose attributes Python answers for.
@@ -45,8 +47,10 @@ class Interpreter:
         self._make = self._lua.execute(_LUA)
         self._nodes: dict[str, Node] = {}
         self._tables: dict[str, Any] = {}
-        # One wrapper each: lupa 2.8 keeps a place for every Python object that Lua has seen.
-        self._functions: dict[Callable[..., Any], Callable[..., Any]] = {}
+        # A Lua function each, made once: lupa 2.8 keeps a place for every Python object that Lua has
+        # seen, and one that Lua sees again is sometimes called in vain.
+        self._kept = self._lua.execute(_KEPT)
+        self._functions: dict[Callable[..., Any], Any] = {}
         self._refused: list[TspError] = []
 
     def provide(self, name: str, value: Any) -> None:
@@ -92,7 +96,7 @@ class Interpreter:
             return self._lua.table_from(value)
         return self._wrapped(value) if callable(value) else value
 
-    def _wrapped(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def _wrapped(self, function: Callable[..., Any]) -> Any:
         known = self._functions.get(function)
         if known is not None:
             return known
@@ -103,8 +107,8 @@ class Interpreter:
                 return tuple(map(self._to_lua, result))
             return self._to_lua(result)
 
-        self._functions[function] = called
-        return called
+        kept = self._functions[function] = self._kept(called)
+        return kept
 
     def _to_python(self, value: Any) -> Any:
         from lupa.lua51 import lua_type

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from hilep.arrays import Floats
+from hilep.arrays import Doubles, Floats
 from hilep.errors import BadInputError
 
 Kind: TypeAlias = Literal["volts", "amps", "off"]
@@ -84,7 +84,7 @@ class World(Protocol):
         seconds: float,
         generator: np.random.Generator,
         samples: int = 1,
-        begins: Floats | None = None,
+        begins: Doubles | None = None,
     ) -> Measured:
         """Return the mean of each terminal over `seconds`, that many times.
 
