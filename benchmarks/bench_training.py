@@ -5,7 +5,8 @@
 Seed k is data.seed, so that both train on the same samples in the same order, and training.seed, so
 that both begin with the same conductances. The simulated crossbar has the bench's network, data and
 training, ideal rectifiers, writes without error, and read noise of --sigma-v. It relaxes to a
-tolerance, because a bench settles. Each training is a run file in FOLDER: what is finished is not
+tolerance, because a bench settles. The default sigma is what the virtual DAQ6510 reads with on a
+range of 1 V in one power line cycle. Each training is a run file in FOLDER: what is finished is not
 trained again, what was interrupted goes on. With --bench-only or --simulated-only one of them is
 trained, and with --table neither.
 """
@@ -27,12 +28,12 @@ SIMULATED = ("device.backend=simulated", "device.precision=float64", "device.sol
 
 
 def simulated_config(config: Path, folder: Path) -> Path:
-    """Write the configuration with the keys of the bench left out, and return its path."""
+    """Write the configuration without its device, and return its path."""
     lines, section = [], ""
     for line in config.read_text(encoding="utf-8").splitlines():
         if line.startswith("["):
             section = line.strip()
-        if section != "[device]" and not line.startswith("evaluate_every"):
+        if section != "[device]":
             lines.append(line)
     path = folder / f"{config.stem}-simulated.toml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -63,7 +64,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--set", action="append", default=[], dest="settings")
-    parser.add_argument("--sigma-v", type=float, default=1e-5)
+    parser.add_argument("--sigma-v", type=float, default=1e-6)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--bench-only", action="store_true")
     what.add_argument("--simulated-only", action="store_true")

@@ -27,6 +27,7 @@ from hilep.comparing import ChannelComparison, ComparableChannel
 from hilep.corrections import Role
 from hilep.errors import BadInputError, UnsupportedError
 
+_GOLDEN = 0.6180339887498949
 Told = Callable[[str, int, int], None]
 
 
@@ -48,8 +49,13 @@ class MeasuredChannels:
 
 
 def levels_of(most: float, count: int) -> Doubles:
-    """Return `count` levels from -`most` to `most`, evenly spaced, 0 exactly where it is one."""
-    return np.asarray(most * (np.arange(count) - (count - 1) / 2) / ((count - 1) / 2))
+    """Return `count` ascending levels within -`most` to `most`, at uneven distances.
+
+    Even ones would meet the steps of a converter alike, so that the line's scatter hid its errors.
+    """
+    place = np.arange(count)
+    shifted = place + 0.5 * ((_GOLDEN * (place + 1)) % 1.0 - 0.5)
+    return np.asarray(np.clip(most * (2 * shifted / (count - 1) - 1), -most, most))
 
 
 def compare_channel(
@@ -102,8 +108,8 @@ def compare_channel(
 def measure_channels(
     comparison: ChannelComparison,
     *,
-    levels: int = 9,
-    reads: int = 16,
+    levels: int = 33,
+    reads: int = 4,
     valid_days: int = 365,
     today: datetime.date | None = None,
     smallest_nudge_a: float | None = None,
@@ -113,7 +119,8 @@ def measure_channels(
 
     Args:
         comparison: from `Crossbar.channel_comparison`.
-        levels: from the least to the greatest of each channel; at least 3.
+        levels: from the least to the greatest of each channel, at least 3. Many levels show what a
+            converter with steps does, which many reads at one level do not.
         reads: at each level, averaged.
         valid_days: until the calibration expires.
         today: the date that it bears; that of the clock unless given.

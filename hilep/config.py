@@ -202,8 +202,8 @@ class CalibrationSection(Section):
     settling: bool = True
     longest_settling_s: Positive = 1.0
     channels: bool = False
-    channel_levels: Annotated[int, Field(ge=3)] = 9
-    channel_reads: Annotated[int, Field(ge=2)] = 16
+    channel_levels: Annotated[int, Field(ge=3)] = 33
+    channel_reads: Annotated[int, Field(ge=2)] = 4
     channel_days: Count = 365
 
 

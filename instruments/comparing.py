@@ -206,19 +206,20 @@ class BenchComparison:
         """Join the reference to the line of a channel, everything at a setting of 0."""
         bench = self._bench
         path = Line.of(self._section.paths[channel])
-        with bench.session.turn(bench.safe) as station, bench.outputs.steady():
-            bench.outputs.idle(station)
-            relays = station.sources.instruments[path.instrument]
-            # Nothing drives the relay but the offsets of sources that are set to 0.
-            relays.close([path.channel], hot=True)
-            try:
+        try:
+            with bench.session.turn(bench.safe) as station, bench.outputs.steady():
+                bench.outputs.idle(station)
+                relays = station.sources.instruments[path.instrument]
+                # Nothing drives the relay but the offsets of sources that are set to 0.
+                relays.close([path.channel], hot=True)
                 yield station
                 self._channel.off()
                 bench.outputs.idle(station)
                 relays.open([path.channel], hot=True)
-            except BaseException:
-                bench.safe()
-                raise
+        except BaseException:
+            # After the turn: each instrument is switched off in a thread of its own.
+            bench.safe()
+            raise
 
 
 def _limited(found: Acquisition) -> NDArray[np.bool_]:

@@ -98,12 +98,12 @@ def test_a_run_that_an_instrument_ends_opens_and_resumes(case, tmp_path):
 def test_training_on_the_virtual_bench_lowers_the_loss(monkeypatch, tmp_path):
     root = Path(__file__).parent.parent
     monkeypatch.chdir(root)
-    config = load(root / "docs/examples/bench-xor.toml", ["training.updates=30"])
+    config = load(root / "docs/examples/bench-xor.toml", ["training.updates=60"])
     outcome = experiment.prepare(config, tmp_path / "run.h5").execute()
     record = read_run(tmp_path / "run.h5")
     # Every split of XOR holds its four cases.
     assert record.evaluations.loss[-1] < 0.9 * record.evaluations.loss[0]
-    assert outcome.updates == 30
+    assert outcome.updates == 60
     assert record.checkpoint.state["pulses"] > 0
     assert record.checkpoint.state["failed_cells"] == []
 

@@ -93,7 +93,7 @@ def on_twin(folder, given):
 def measured(tmp_path):
     """All channels of the bench, compared."""
     with on_twin(tmp_path, tables()) as (bench, _):
-        return measure_channels(bench.channel_comparison(), today=DAY, reads=8)
+        return measure_channels(bench.channel_comparison(), today=DAY)
 
 
 def corrections(found):

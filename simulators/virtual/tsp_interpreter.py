@@ -47,8 +47,8 @@ class Interpreter:
         self._make = self._lua.execute(_LUA)
         self._nodes: dict[str, Node] = {}
         self._tables: dict[str, Any] = {}
-        # A Lua function each, made once: lupa 2.8 keeps a place for every Python object that Lua has
-        # seen, and one that Lua sees again is sometimes called in vain.
+        # A Lua function each, made once: lupa 2.8 keeps a place for every Python object that Lua
+        # has seen, and calls one that Lua sees again in vain now and then.
         self._kept = self._lua.execute(_KEPT)
         self._functions: dict[Callable[..., Any], Any] = {}
         self._refused: list[TspError] = []
