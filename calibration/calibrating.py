@@ -14,8 +14,10 @@ import numpy as np
 from hilep import backends, data, experiment
 from hilep.arrays import Doubles, Floats
 from hilep.calibration.calibration import Calibration, Settling
+from hilep.calibration.conductance import ConductanceMap
 from hilep.calibration.evaluating import Findings, findings
 from hilep.calibration.measurechannels import MeasuredChannels, measure_channels
+from hilep.calibration.measureconductance import measure_conductance, said_of
 from hilep.calibration.measuresettling import StepResponses, measure_step_responses
 from hilep.calibration.measuring import (
     LongRecord,
@@ -31,6 +33,7 @@ from hilep.crossbar import Crossbar
 from hilep.errors import BadInputError, ConfigError, HilepError, UnsupportedError
 from hilep.nudging import Nudging
 from hilep.provenance import installed_version
+from hilep.streams import stream
 
 _OTHERS = 256
 """How many samples are looked at for the greatest step of the clamp."""
@@ -48,6 +51,7 @@ class Measurement:
         record: of the free phase.
         steps: step responses.
         channels: compared with a reference.
+        conductance: of every cell.
         device: the device's snapshot while it was measured.
         problems: one line for each thing that went wrong.
         notes: one line for each thing worth knowing.
@@ -59,6 +63,7 @@ class Measurement:
     record: LongRecord | None = None
     steps: StepResponses | None = None
     channels: MeasuredChannels | None = None
+    conductance: ConductanceMap | None = None
     device: dict[str, Any] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -107,6 +112,7 @@ def measured(
         _program(device, config, start, done)
         measure(device, config, clamped, done, told)
         _compare_channels(device, config, done, told)
+        _measure_cells(device, config, done, told)
     return done
 
 
@@ -139,6 +145,7 @@ def evaluated(config: Config, done: Measurement, sigma_alone: bool = False) -> C
         settling=None if done.steps is None else _settling(done.steps, said, config),
         channels=None if done.channels is None else done.channels.channels,
         released=None if done.channels is None else done.channels.released,
+        conductance=done.conductance,
         problems=(*done.problems, *said.problems),
         notes=tuple(done.notes),
         failed=done.failed,
@@ -236,6 +243,28 @@ def _compare_channels(device: Crossbar, config: Config, done: Measurement, told:
         else:
             done.problems += done.channels.problems
             done.notes += done.channels.notes
+
+
+def _measure_cells(device: Crossbar, config: Config, done: Measurement, told: Told) -> None:
+    """Write and read every cell, where that is asked for."""
+    section = config.calibration
+    if done.failed or not section.conductance:
+        return
+    with done.keeping("conductance"):
+        try:
+            done.conductance = measure_conductance(
+                device,
+                rounds=section.conductance_rounds,
+                reads=section.conductance_reads,
+                generator=stream(config.training.seed, "conductance"),
+                told=told,
+            )
+        except UnsupportedError as error:
+            done.problems.append(f"conductance: not measured: {error}")
+        else:
+            problems, notes = said_of(done.conductance)
+            done.problems += problems
+            done.notes += notes
 
 
 def _said_of(steps: StepResponses) -> tuple[list[str], list[str]]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hilep.arrays import Doubles
 from hilep.calibration.allan import AllanDeviation
 from hilep.calibration.channels import ChannelCalibration, ReleasedNudge
+from hilep.calibration.conductance import ConductanceMap
 from hilep.calibration.delay import SettlingDelay
 from hilep.calibration.distribution import NodeTest
 from hilep.calibration.independence import Independence
@@ -133,6 +134,7 @@ class Calibration:
         allan: Allan deviations of the record.
         settling: None where the device cannot show it.
         channels: gain and offset of the channels that were calibrated.
+        conductance: every cell, and how writes come out.
         released: current that a released nudge leaves, at the outputs that were compared.
         problems: one line for each thing that is wrong, empty where nothing is.
         notes: one line for each thing worth knowing that is not wrong.
@@ -155,6 +157,7 @@ class Calibration:
     settling: Settling | None = None
     channels: tuple[ChannelCalibration, ...] | None = None
     released: ReleasedNudge | None = None
+    conductance: ConductanceMap | None = None
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     failed: bool = False

@@ -7,8 +7,16 @@ import re
 from functools import cache
 from typing import Any
 
-_ENDINGS = {"_v2": "V^2", "_v": "V", "_a": "A", "_s": "s", "_hz": "Hz"}
-_NAMES = {"free": "V", "nudged": "V", "volts": "V", "amps": "A", "u_amps": "A", "free_time_s": "s"}
+_ENDINGS = {"_siemens": "S", "_v2": "V^2", "_v": "V", "_a": "A", "_s": "s", "_hz": "Hz"}
+_NAMES = {
+    "free": "V",
+    "nudged": "V",
+    "volts": "V",
+    "amps": "A",
+    "u_amps": "A",
+    "siemens": "S",
+    "free_time_s": "s",
+}
 _OWN = {
     ("StepResponse", "covariance"): "V^2, V and 1",
     ("ChannelCalibration", "covariance"): "1, unit and unit^2",

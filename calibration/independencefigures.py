@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,10 @@ from hilep.calibration.independence import Independence
 from hilep.calibration.spectrum import MAINS_HZ, aliased, periodogram
 from hilep.report_axes import axes_of_panel, legend, plain_decades, whole_numbers
 from hilep.report_svg import FIRST, MUTED, SECOND, Plot, inline
+from hilep.report_text import prefixed
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 LAGS = 40
 MOST_POINTS = 600
@@ -86,7 +91,9 @@ def _periodogram(
         x, mean = x[starts], np.maximum.reduceat(mean, starts)
     figure, axes = axes_of_panel()
     positive = mean > 0
-    axes.plot(x[positive], mean[positive], color=FIRST, lw=0.7)
+    density = np.sqrt(mean[positive])
+    scale, prefix = prefixed(float(density.max()) if density.size else 0.0)
+    axes.plot(x[positive], density / scale, color=FIRST, lw=0.7)
     if positive.any():
         axes.set_yscale("log")
         plain_decades(axes)
@@ -98,9 +105,9 @@ def _periodogram(
     _, top = axes.get_ylim()
     axes.plot(at, np.full(len(at), top), "v", color=SECOND, ms=4, clip_on=False, zorder=4)
     axes.set_xlabel(f"frequency ({unit})")
-    axes.set_ylabel("V²/Hz" if interval is not None else "V² reads")
+    axes.set_ylabel(f"density ({prefix}V{'/√Hz' if interval is not None else '·√read'})")
     axes.set_xlim(0, float(frequencies[-1]) * 1.01)
-    caption = "Mean over the nodes"
+    caption = "Root mean square over the nodes"
     caption += f", the largest of {block} neighbours each. " if block > 1 else ". "
     if interval is None:
         caption += "The interval between reads is not known, so mains cannot be named. "
@@ -111,7 +118,7 @@ def _periodogram(
     return Plot("Periodogram", caption, inline(figure, "periodogram", label))
 
 
-def _mains(axes: object, interval: float | None, reads: int) -> str:
+def _mains(axes: Axes, interval: float | None, reads: int) -> str:
     """Draw where 50 and 60 Hz show, and return that in words."""
     if interval is None:
         return ""
@@ -122,8 +129,9 @@ def _mains(axes: object, interval: float | None, reads: int) -> str:
             hidden.append(f"{hz:g} Hz")
             continue
         at = cycles / interval
-        axes.axvline(at, color=MUTED, lw=0.8, ls=(0, (4, 3)))  # type: ignore[attr-defined]
-        seen.append(f"{hz:g} Hz" + ("" if math.isclose(at, hz) else f" seen at {at:.4g} Hz"))
+        axes.axvline(at, color=MUTED, lw=0.8, ls=(0, (4, 3)))
+        shown = "" if math.isclose(at, hz, rel_tol=1e-3) else f" seen at {at:.4g} Hz"
+        seen.append(f"{hz:g} Hz{shown}")
     text = "mains, " + " and ".join(seen) if seen else "no mains"
     if hidden:
         text += f"; {' and '.join(hidden)} falls on zero and looks like an offset"

@@ -81,6 +81,7 @@ def sections(calibration: Calibration, config: Config, today: datetime.date) -> 
         ),
         _settling(calibration),
         _channels(calibration, today),
+        _cells(calibration),
         _budget(calibration, reads),
     ]
 
@@ -102,7 +103,7 @@ def _settling(calibration: Calibration) -> Section:
         )
     plots = settling_figures(calibration.settling)
     if not plots:
-        return Section("Settling", [], None, ("Absent: no step response could be fitted.",))
+        return Section("Settling", [], None, ("Absent: no step is seen, or none could be fitted.",))
     delay = calibration.settling.delay
     if delay is None:
         return Section("Settling", plots, None, ("No delay follows: sigma is not known.",))
@@ -150,6 +151,10 @@ def _row_of_channel(channel: ChannelCalibration) -> tuple[str, ...]:
         str(channel.measured),
         str(channel.expires),
     )
+
+
+def _cells(calibration: Calibration) -> Section:
+    return Section("Cells", [], None, ("Absent: cells were not measured in place.",))
 
 
 def _budget(calibration: Calibration, reads: int) -> Section:

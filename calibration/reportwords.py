@@ -37,7 +37,9 @@ def sentences(calibration: Calibration, config: Config) -> list[str]:
         if planned > steady.max_useful_reads and not steady.limited_by_record:
             line += f"; the training plans N = {planned}"
         found.append(line + ".")
-    if calibration.settling_s is not None:
+    if calibration.settling is not None and not calibration.settling.reads:
+        found.append("No step is seen to settle: there is nothing to wait for.")
+    elif calibration.settling_s is not None:
         found.append(f"Wait {quantity(calibration.settling_s, 's', 3)} after each step.")
     if calibration.problems:
         number = len(calibration.problems)

@@ -120,6 +120,7 @@ class TrainingSection(Section):
     loss: Loss = "mean"
     reduction: Reduction = "sum"
     reads: Count = 1
+    interleave: Count = 1
     estimator: Estimator = "square-of-means"
     schedule: ScheduleKind = "cosine"
     schedule_end: NotNegative = 0.0
@@ -138,6 +139,15 @@ class TrainingSection(Section):
     def _one_way_to_relax(self) -> TrainingSection:
         if self.relaxation_sweeps is not None and self.relaxation_tolerance is not None:
             raise ValueError("give relaxation_sweeps or relaxation_tolerance, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _a_read_in_each_portion(self) -> TrainingSection:
+        if self.interleave > self.reads:
+            raise ValueError(
+                f"training.interleave: expected 1 to training.reads ({self.reads}), "
+                f"got {self.interleave}"
+            )
         return self
 
     def sweeps(self, hidden_layers: int) -> int | None:
@@ -205,6 +215,9 @@ class CalibrationSection(Section):
     channel_levels: Annotated[int, Field(ge=3)] = 33
     channel_reads: Annotated[int, Field(ge=2)] = 4
     channel_days: Count = 365
+    conductance: bool = False
+    conductance_rounds: Annotated[int, Field(ge=3)] = 6
+    conductance_reads: Count = 1
 
 
 class Config(Section):

@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike
 from hilep.arrays import Doubles, Floats, checked
 from hilep.comparing import ChannelComparison
 from hilep.errors import BadInputError, LimitError, UnsupportedError
+from hilep.interleaving import contrasted
+from hilep.joining import stacked
 from hilep.network import Network
 from hilep.nudging import Nudging
 from hilep.reading import Contrast, ProgramReport, Reading, Statistic, Update
@@ -142,6 +144,18 @@ class Crossbar(ABC):
         """
         raise UnsupportedError(f"{type(self).__name__}: its reader has no settings to change")
 
+    def measure_conductances(self, reads: int = 1) -> list[Doubles]:
+        """Read every cell alone, without changing it: optional.
+
+        Returns:
+            Siemens (reads, n_pre, n_post) per layer, which may lie outside the network's window;
+            NaN where a read is no good.
+
+        Raises:
+            UnsupportedError: where the device reads no single cells.
+        """
+        raise UnsupportedError(f"{type(self).__name__}: reads no single cells")
+
     def channel_comparison(self) -> ChannelComparison:
         """Return what compares sources and readers with a reference; clamp again afterwards.
 
@@ -193,7 +207,7 @@ class Crossbar(ABC):
         """Read the two phases that an update contrasts, image by image.
 
         The inputs stay clamped between the phases of one image: fewest settings, least drift. The
-        nudge is released after each image, and the last image stays clamped.
+        next image's clamp releases the nudge, the last image stays clamped without one.
 
         Args:
             volts: input volts (batch, n_in).
@@ -202,36 +216,34 @@ class Crossbar(ABC):
             samples: reads of each node in each phase.
             statistic: what the rule needs; a backend may give more.
         """
-        network = self.network
-        inputs = checked(volts, (None, network.inputs), "free_and_nudged volts")
-        aims = checked(targets, (inputs.shape[0], network.outputs), "free_and_nudged targets")
-        phases: tuple[list[Reading], list[Reading]] = ([], [])
-        free_outputs, achieved = [], []
-        for row, aim in zip(inputs, aims, strict=True):
-            self.clamp(row)
-            try:
-                free = self.read(samples)
-                free_outputs.append(free.mean[network.output_slice])
-                for strength, readings in zip(nudging.strengths, phases, strict=True):
-                    if strength == 0.0:
-                        readings.append(free)
-                        continue
-                    if nudging.kind == "current":
-                        amps = self.nudge(strength * (aim - free.mean[network.output_slice]))
-                    else:
-                        self.nudge_spring(strength, aim)
-                        amps = np.full(network.outputs, np.nan)
-                    readings.append(self.read(samples))
-                achieved.append(amps)
-            finally:
-                self.nudge(None)
-        return Contrast(
-            inputs,
-            stacked(phases[0]),
-            stacked(phases[1]),
-            np.stack(free_outputs),
-            np.stack(achieved) if nudging.kind == "current" else None,
-        )
+        return contrasted(self, volts, targets, nudging, samples)
+
+    def interleaved(
+        self,
+        volts: ArrayLike,
+        targets: ArrayLike,
+        nudging: Nudging,
+        samples: int,
+        interleave: int,
+        statistic: Statistic = "mean",
+    ) -> Contrast:
+        """Read the two phases in portions that take turns, against drift.
+
+        See `hilep.interleaving` for their order, and `free_and_nudged` for the rest. A nudge
+        current follows the outputs in the first portion of the free phase and stays the same.
+
+        Args:
+            volts: input volts (batch, n_in).
+            targets: output volts to aim at (batch, n_out).
+            nudging: kind and strengths of the two phases.
+            samples: N, reads of each node in each phase.
+            interleave: portions of each phase, at most N; 1 is the order of `free_and_nudged`.
+            statistic: what the rule needs; a backend may give more.
+
+        Raises:
+            BadInputError: for more portions than reads.
+        """
+        return contrasted(self, volts, targets, nudging, samples, interleave)
 
     def update(
         self, blocks: Iterable[Update], next_volts: ArrayLike | None = None
@@ -292,30 +304,6 @@ class Crossbar(ABC):
         trace: TracebackType | None,
     ) -> None:
         self.safe()
-
-
-def stacked(readings: Sequence[Reading]) -> Reading:
-    """Return readings of single images as one reading of a batch: (N, n) becomes (N, batch, n)."""
-
-    def joined(name: str, axis: int) -> Any:
-        parts = [getattr(reading, name) for reading in readings]
-        if any(part is None for part in parts):
-            return None
-        return np.stack(parts, axis=axis)
-
-    status = None
-    if any(reading.status is not None for reading in readings):
-        status = np.stack([reading.flags for reading in readings])
-    clamped = [reading.clamped for reading in readings]
-    return Reading(
-        mean=joined("mean", 0),
-        count=readings[0].count,
-        volts=joined("volts", 1),
-        variance=joined("variance", 0),
-        clamped=None if None in clamped else stacked([c for c in clamped if c is not None]),
-        time_s=readings[-1].time_s,
-        status=status,
-    )
 
 
 def within_limit(values: Floats, limit: float, what: str, unit: str) -> Floats:

@@ -216,12 +216,9 @@ class Trainer:
     def _step(
         self, batch: tuple[Floats, Doubles, Any], following: tuple[Floats, Doubles, Any] | None
     ) -> None:
-        training = self.training
         volts, targets, labels = batch
         try:
-            contrast = self.crossbar.free_and_nudged(
-                volts, targets, self.nudging, training.reads, self._statistic
-            )
+            contrast = self._contrast(volts, targets)
         except (LimitError, NotSettledError) as error:
             raise DivergedError(self.update, str(error)) from error
         outputs = contrast.free_outputs
@@ -249,6 +246,16 @@ class Trainer:
         window[2] += len(labels)
         for callback in self._reading:
             callback.on_reads(self, contrast)
+
+    def _contrast(self, volts: Floats, targets: Doubles) -> Contrast:
+        reads, interleave = self.training.reads, self.training.interleave
+        if interleave == 1:
+            return self.crossbar.free_and_nudged(
+                volts, targets, self.nudging, reads, self._statistic
+            )
+        return self.crossbar.interleaved(
+            volts, targets, self.nudging, reads, interleave, self._statistic
+        )
 
     def _count_saturated(self, contrast: Contrast) -> None:
         for reading in (contrast.first, contrast.second):

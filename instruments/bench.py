@@ -12,7 +12,6 @@ may be used again: it connects anew.
 
 from __future__ import annotations
 
-import contextlib
 import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -77,8 +76,7 @@ class Bench(Crossbar):
         weakref.finalize(self, self.session.end)
         self.outputs = BenchOutputs(self.session)
         self._cells = self.outputs.cells
-        self._pairing = False
-        self._inputs: list[Doubles] = []
+        self._inputs: list[Doubles] | None = None
 
     # The context: outputs are off at both ends ----------------------------------------------------
 
@@ -151,7 +149,7 @@ class Bench(Crossbar):
         within_limit(asked, most, "clamp", "V")
         with self.session.turn(self.safe) as station:
             self.outputs.clamp(station, asked)
-            if self._pairing:
+            if self._inputs is not None:
                 self._inputs.append(station.clamp.achieved())
 
     def nudge(self, amps: ArrayLike | None) -> Doubles:
@@ -160,8 +158,7 @@ class Bench(Crossbar):
         if amps is None:
             if self.outputs.on:
                 with self.session.turn(self.safe) as station:
-                    if not self._pairing:
-                        self.outputs.release(station)
+                    self.outputs.release(station)
             return np.zeros(outputs)
         asked = checked(amps, (outputs,), "nudge amps").astype(np.float64)
         most = min(self.network.current_limit_a, self.file.sections.roles.nudge.max_a)
@@ -237,6 +234,12 @@ class Bench(Crossbar):
         """See `Crossbar.channel_comparison`: `[roles.reference]` of the bench file."""
         return BenchComparison(self)
 
+    def measure_conductances(self, reads: int = 1) -> list[Doubles]:
+        """See `Crossbar.measure_conductances`: each cell alone, through the switch matrix."""
+        count = checked_count(reads)
+        with self.session.turn(self.safe) as station:
+            return self.outputs.read_cells(station, count)
+
     # What a bench does better ---------------------------------------------------------------------
 
     def read_batch(self, volts: ArrayLike, samples: int = 1) -> Reading:
@@ -252,27 +255,34 @@ class Bench(Crossbar):
         samples: int = 1,
         statistic: Statistic = "mean",
     ) -> Contrast:
+        """See `interleaved`: one write in each phase."""
+        return self.interleaved(volts, targets, nudging, samples, 1, statistic)
+
+    def interleaved(
+        self,
+        volts: ArrayLike,
+        targets: ArrayLike,
+        nudging: Nudging,
+        samples: int,
+        interleave: int,
+        statistic: Statistic = "mean",
+    ) -> Contrast:
         """Read both phases of each image with the instruments kept throughout.
 
         Inputs stay clamped between the phases, and the nudge is released in the next image's
-        clamp, so that each instrument gets one write in each phase. `Contrast.inputs` are the volts
-        that the sources achieved.
+        clamp, so that each instrument gets one write in each turn of a phase. `Contrast.inputs` are
+        the volts that the sources achieved.
         """
         inputs = checked(volts, (None, self.network.inputs), "free_and_nudged volts")
         with self.session.turn(self.safe):
-            self._pairing = True
-            self._inputs = []
+            self._inputs = achieved = []
             try:
-                contrast = super().free_and_nudged(inputs, targets, nudging, samples, statistic)
-            except BaseException:
-                self._pairing = False
-                # What went wrong first is what has to be told.
-                with contextlib.suppress(Exception):
-                    self.nudge(None)
-                raise
-            self._pairing = False
-            self.nudge(None)
-            return replace(contrast, inputs=np.stack(self._inputs))
+                contrast = super().interleaved(
+                    inputs, targets, nudging, samples, interleave, statistic
+                )
+            finally:
+                self._inputs = None
+            return replace(contrast, inputs=np.stack(achieved))
 
     def update(
         self, blocks: Iterable[Update], next_volts: ArrayLike | None = None

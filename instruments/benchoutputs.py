@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hilep.arrays import Doubles
+from hilep.errors import UnsupportedError
 from hilep.instruments.benchsession import BenchSession
 from hilep.instruments.cells import Cells
 from hilep.instruments.errors import StateUnknownError
@@ -132,15 +133,36 @@ class BenchOutputs:
         cells, siemens = self.cells.due()
         if not len(cells):
             return ProgramReport(0)
-        self.session.require_supervisor()
-        if self.on and programmer.rest != "driven":
-            self._rest(station, programmer.rest == "off")
+        self._rest_for(station)
         self.cells.doubt(cells)
         report = programmer.program(cells, siemens, self.cells.tolerance)
         self.cells.record(cells, report)
         station.sources.moved = time.monotonic()
         failed = tuple((int(k), int(i), int(j)) for k, i, j in cells[report.failed])
         return ProgramReport(len(cells), failed, int(report.pulses))
+
+    def read_cells(self, station: Station, reads: int) -> list[Doubles]:
+        """Read every cell alone; return siemens (reads, n_pre, n_post) per layer.
+
+        Raises:
+            UnsupportedError: the programmer reads no cells.
+        """
+        if not hasattr(station.programmer, "read_cells"):
+            raise UnsupportedError("roles.program: nothing reads a single cell here")
+        self._rest_for(station)
+        shapes = self.session.network.shapes
+        cells = np.concatenate(
+            [np.insert(np.argwhere(np.ones(s)), 0, layer, axis=1) for layer, s in enumerate(shapes)]
+        )
+        found = station.programmer.read_cells(cells, reads)
+        station.sources.moved = time.monotonic()
+        return [found[:, cells[:, 0] == layer].reshape(reads, *s) for layer, s in enumerate(shapes)]
+
+    def _rest_for(self, station: Station) -> None:
+        """Let clamps and nudges rest as the programmer asks."""
+        self.session.require_supervisor()
+        if self.on and station.programmer.rest != "driven":
+            self._rest(station, station.programmer.rest == "off")
 
     def forget(self) -> None:
         """Take note that everything is being switched off."""

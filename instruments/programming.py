@@ -110,24 +110,36 @@ class PulseProgrammer:
         achieved = np.full(len(cells), np.nan)
         failed = np.zeros(len(cells), np.bool_)
         before = self.statistics.pulses
-        try:
-            with self._others_at_rest():
-                self._cell.switch_on()
-                for place, (cell, target) in enumerate(zip(cells, siemens, strict=True)):
-                    layer, row, column = (int(part) for part in cell)
-                    self._paths.select(layer, row, column)
-                    response = None
-                    if self._response is not None:
-                        response = self._response.of_cell((layer, row, column))
-                    achieved[place], failed[place] = self._write(float(target), tolerance, response)
-                self._cell.switch_off()
-                self._paths.connect_run()
-        except BaseException:
-            # What went wrong first is what has to be told.
-            with contextlib.suppress(Exception):
-                self._cell.switch_off()
-            raise
+        with self._switched_on():
+            for place, (cell, target) in enumerate(zip(cells, siemens, strict=True)):
+                layer, row, column = (int(part) for part in cell)
+                self._paths.select(layer, row, column)
+                response = None
+                if self._response is not None:
+                    response = self._response.of_cell((layer, row, column))
+                achieved[place], failed[place] = self._write(float(target), tolerance, response)
         return WriteReport(achieved, failed, self.statistics.pulses - before)
+
+    def read_cells(self, cells: NDArray[np.int64], reads: int) -> Doubles:
+        """Read each cell without a pulse; instruments are as for `program`, and raise as there.
+
+        Args:
+            cells: layer, row and column of each (cells, 3).
+            reads: of each cell, one after the other.
+
+        Returns:
+            Siemens (reads, cells); NaN where the reader was at its limit.
+        """
+        found = np.full((reads, len(cells)), np.nan)
+        with self._switched_on():
+            for place, cell in enumerate(cells):
+                layer, row, column = (int(part) for part in cell)
+                self._paths.select(layer, row, column)
+                self._cell.begin()
+                for k in range(reads):
+                    one = self._cell.read()
+                    found[k, place] = one.siemens if one.good else np.nan
+        return found
 
     def safe(self) -> None:
         """Switch off every instrument that plays the role, sources first."""
@@ -147,6 +159,21 @@ class PulseProgrammer:
             "largest_unselected_v": max(stress * max(heights), self.section.read_v),
             "statistics": asdict(self.statistics),
         }
+
+    @contextlib.contextmanager
+    def _switched_on(self) -> Iterator[None]:
+        """Have the sources on, and in the end off, with the running network joined again."""
+        try:
+            with self._others_at_rest():
+                self._cell.switch_on()
+                yield
+                self._cell.switch_off()
+                self._paths.connect_run()
+        except BaseException:
+            # What went wrong first is what has to be told.
+            with contextlib.suppress(Exception):
+                self._cell.switch_off()
+            raise
 
     @contextlib.contextmanager
     def _others_at_rest(self) -> Iterator[None]:

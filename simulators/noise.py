@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from hilep.arrays import Doubles, Floats, checked
 from hilep.errors import BadInputError
+from hilep.joining import pooled
 from hilep.network import Network
 from hilep.reading import SATURATED, Reading, Statistic
 
@@ -207,40 +208,11 @@ class ReadNoise:
         size: int,
         disturb: Disturbance | None = None,
     ) -> Reading:
-        """Return mean and variance of `count` single reads drawn in blocks.
-
-        Blocks are joined by the pairwise formula of Chan, Golub and LeVeque (1983), which does not
-        subtract large sums of squares.
-        """
+        """Return mean and variance of `count` single reads drawn in blocks."""
         joined: Reading | None = None
         for block in self.blocks(volts, count, stream, inputs, size, disturb):
-            joined = block if joined is None else _joined(joined, block)
+            joined = block if joined is None else pooled(joined, block)
         assert joined is not None
         return Reading(
             joined.mean, count, None, joined.variance, joined.clamped, joined.time_s, joined.status
         )
-
-
-def _joined(a: Reading, b: Reading) -> Reading:
-    """Return mean, variance and status of the reads of `a` and `b` together."""
-    count = a.count + b.count
-    step = b.mean - a.mean
-    spread = step**2 * (a.count * b.count / count)
-    for part in (a, b):
-        if part.variance is not None:
-            spread = spread + part.variance * (part.count - 1)
-    clamped = None
-    if a.clamped is not None and b.clamped is not None:
-        clamped = _joined(a.clamped, b.clamped)
-    status = (
-        a.status if b.status is None else (b.status if a.status is None else a.status | b.status)
-    )
-    return Reading(
-        a.mean + step * (b.count / count),
-        count,
-        None,
-        spread / (count - 1),
-        clamped,
-        b.time_s,
-        status,
-    )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hilep.arrays import Floats, checked
+from hilep.arrays import Doubles, Floats, checked, checked_count
 from hilep.crossbar import Crossbar, checked_conductances, within_limit
 from hilep.errors import BadInputError, LimitError
 from hilep.network import Network
@@ -68,6 +68,12 @@ class ProgrammedCrossbar(Crossbar):
     def conductances(self) -> list[Floats]:
         """See `Crossbar.conductances`; with ideal cells views of the simulator's memory."""
         return self.solver.conductances if self.cells is None else self.cells.achieved()
+
+    def measure_conductances(self, reads: int = 1) -> list[Doubles]:
+        """See `Crossbar.measure_conductances`: what the cells conduct now, without an error."""
+        self._require_programmed("measure_conductances")
+        held = self.solver.conductances if self.cells is None else self.cells.siemens()
+        return [np.repeat(np.array(g, np.float64)[None], checked_count(reads), 0) for g in held]
 
     def bias_currents(self) -> Floats:
         """See `Crossbar.bias_currents`."""

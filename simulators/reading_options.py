@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, model_validator
 
 from hilep.config import NotNegative, Positive, Section
+from hilep.errors import BadInputError
 from hilep.network import Network
 from hilep.simulators.cells.options import CellOptions
 from hilep.streams import stream
@@ -26,6 +27,9 @@ class ReadingOptions(Section):
         adc_bits, adc_range_v: a converter from -range to +range; both or none.
         cells: see `CellOptions`; ideal unless given.
         seed: of the noise and of the cells.
+        twin_of: calibration file of the device to resemble, relative to where the command is run.
+            It sets `sigma_v` and, where conductances were measured, the stuck cells and the write
+            noise of `cells`; what is given besides goes first.
     """
 
     sigma_v: NotNegative | list[NotNegative] = 0.0
@@ -34,6 +38,26 @@ class ReadingOptions(Section):
     adc_range_v: Positive | None = None
     cells: CellOptions | None = None
     seed: Annotated[int, Field(ge=0)] = 0
+    twin_of: Annotated[str, Field(min_length=1)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_measured(cls, given: Any) -> Any:
+        path = given.get("twin_of") if isinstance(given, dict) else None
+        if not isinstance(path, str) or not path:
+            return given
+        from hilep.measured import MeasuredDevice
+
+        try:
+            measured = MeasuredDevice.load(path)
+        except BadInputError as error:
+            raise ValueError(f"twin_of: {error}") from error
+        pooled = bool(given.get("clamped_noise"))
+        found = {"sigma_v": measured.pooled_v if pooled else measured.sigma_v, **given}
+        cells = given.get("cells")
+        if measured.cells and (cells is None or isinstance(cells, dict)):
+            found["cells"] = {**measured.cells, **(cells or {})}
+        return found
 
     @model_validator(mode="after")
     def _whole(self) -> ReadingOptions:

@@ -8,8 +8,8 @@ from circuits import IRIS, PlainBench, simulated
 
 from hilep import backends, experiment
 from hilep.config import load
-from hilep.crossbar import stacked
 from hilep.errors import LimitError, RunFileError
+from hilep.joining import stacked
 from hilep.network import Network
 from hilep.nudging import Nudging
 from hilep.rawreads import read_raw_reads

@@ -272,6 +272,16 @@ def test_2600_checks_what_is_written_and_goes_on() -> None:
         assert client.read() == "on", "an attribute's error does not end the script"
 
 
+def test_2600_functions_do_their_work_every_time_they_are_called() -> None:
+    pytest.importorskip("lupa")
+    with served(built("2600")) as client:
+        for _ in range(20):
+            client.write("smua.measure.v(smua.nvbuffer1)")
+            assert client.query("print(smua.nvbuffer1.n)") == "1.00000e+00"
+            client.write("smua.nvbuffer1.clear()")
+            assert client.query("print(smua.nvbuffer1.n)") == "0.00000e+00"
+
+
 def test_2600_buffers_have_counts_statuses_and_times() -> None:
     pytest.importorskip("lupa")
     with served(built("2600")) as client:

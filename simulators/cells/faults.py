@@ -16,7 +16,7 @@ from hilep.simulators.cells.window import Window
 Lines: TypeAlias = float | Sequence[tuple[int, int]]
 """The fraction of lines, or (layer, line) of each."""
 
-HEALTHY, STUCK_LOW, STUCK_HIGH, DEAD = 0, 1, 2, 3
+HEALTHY, STUCK_LOW, STUCK_HIGH, DEAD, STUCK = 0, 1, 2, 3, 4
 """What ails a cell."""
 
 
@@ -34,6 +34,7 @@ class Faults:
         dead_rows: word lines whose cells conduct nothing.
         dead_columns: bit lines whose cells conduct nothing.
         low_siemens, high_siemens: what stuck cells hold instead of their bounds.
+        cells: layer, row, column and siemens of cells that are known to be stuck there.
 
     Raises:
         BadInputError: for fractions outside 0 to 1, or stuck ones that together exceed 1.
@@ -45,6 +46,7 @@ class Faults:
     dead_columns: Lines = 0.0
     low_siemens: float | None = None
     high_siemens: float | None = None
+    cells: Sequence[tuple[int, int, int, float]] = ()
 
     def __post_init__(self) -> None:
         fractions = {"stuck_low": self.stuck_low, "stuck_high": self.stuck_high}
@@ -62,6 +64,8 @@ class Faults:
                 "device.cells.stuck_low, stuck_high: expected a sum of at most 1, got "
                 f"{self.stuck_low + self.stuck_high}"
             )
+        for *_, siemens in self.cells:
+            not_negative(stuck_cells=siemens)
         for name in ("low_siemens", "high_siemens"):
             value = getattr(self, name)
             if value is not None:
@@ -77,11 +81,18 @@ class Faults:
             window.require_finite("stuck_high")
 
     def check_lines(self, shapes: Sequence[tuple[int, int]]) -> None:
-        """Refuse lines that arrays of these shapes do not have.
+        """Refuse lines and cells that arrays of these shapes do not have.
 
         Raises:
-            BadInputError: naming the line.
+            BadInputError: naming the line or cell.
         """
+        for layer, row, column, _ in self.cells:
+            known = 0 <= layer < len(shapes)
+            if not (known and 0 <= row < shapes[layer][0] and 0 <= column < shapes[layer][1]):
+                raise BadInputError(
+                    f"device.cells.stuck_cells: no cell [{layer}, {row}, {column}]; shapes are "
+                    f"{shapes}"
+                )
         for axis, name in enumerate(("dead_rows", "dead_columns")):
             lines = getattr(self, name)
             if isinstance(lines, (int, float)):
@@ -95,13 +106,16 @@ class Faults:
     def drawn(
         self, shape: tuple[int, int], layer: int, generator: np.random.Generator
     ) -> NDArray[np.int8]:
-        """Return what ails each cell (n_pre, n_post): HEALTHY, STUCK_LOW, STUCK_HIGH or DEAD."""
+        """Return what ails each cell (n_pre, n_post): HEALTHY, STUCK_LOW and so on."""
         cells, rows, columns = generator.spawn(3)
         ails = np.zeros(shape, dtype=np.int8)
         if self.stuck_low or self.stuck_high:
             chance = cells.random(shape)
             ails[chance < self.stuck_low + self.stuck_high] = STUCK_HIGH
             ails[chance < self.stuck_low] = STUCK_LOW
+        for of, row, column, _ in self.cells:
+            if of == layer:
+                ails[row, column] = STUCK
         ails[_dead(self.dead_rows, shape[0], layer, rows), :] = DEAD
         ails[:, _dead(self.dead_columns, shape[1], layer, columns)] = DEAD
         return ails

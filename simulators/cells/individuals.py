@@ -9,7 +9,7 @@ from hilep.arrays import Doubles
 from hilep.errors import BadInputError
 from hilep.simulators.cells.cell import Cell
 from hilep.simulators.cells.draws import draws
-from hilep.simulators.cells.faults import HEALTHY, STUCK_HIGH, STUCK_LOW
+from hilep.simulators.cells.faults import HEALTHY, STUCK, STUCK_HIGH, STUCK_LOW
 from hilep.simulators.cells.flicker import Fluctuation
 from hilep.simulators.cells.pulses import Counts, PulseResponse
 
@@ -49,7 +49,7 @@ class Individuals:
             self.fluctuation = Fluctuation(cell.flicker, seed, layer, shape)
         self.ails = cell.faults.drawn(shape, layer, draws(seed, "faults", layer))
         self._faulty = np.flatnonzero(self.ails != HEALTHY)
-        self._stuck_siemens = self._stuck()
+        self._stuck_siemens = self._stuck(layer)
 
     def new(self) -> Doubles:
         """Return what cells hold before anyone wrote them: their lower bound."""
@@ -126,7 +126,7 @@ class Individuals:
     def _each(self, values: Doubles, at: NDArray[np.intp]) -> Doubles:
         return values if values.ndim == 0 else values.ravel()[at]
 
-    def _stuck(self) -> Doubles:
+    def _stuck(self, layer: int) -> Doubles:
         ails = self.ails.ravel()[self._faulty]
         siemens = np.zeros(ails.shape)
         faults = self.cell.faults
@@ -137,4 +137,10 @@ class Individuals:
             cells = ails == ailment
             value = bounds if given is None else np.asarray(given)
             siemens[cells] = self._each(value, self._faulty[cells])
+        given_cells = np.zeros(self.shape)
+        for of, row, column, value_siemens in faults.cells:
+            if of == layer:
+                given_cells[row, column] = value_siemens
+        cells = ails == STUCK
+        siemens[cells] = given_cells.ravel()[self._faulty[cells]]
         return siemens

@@ -25,6 +25,9 @@ from hilep.simulators.cells.writing import WriteGain, WriteNoise
 Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Spread: TypeAlias = Annotated[float, Field(ge=0, le=1e6)]
 Bend: TypeAlias = Annotated[float, Field(ge=-STEEPEST, le=STEEPEST)]
+StuckCell: TypeAlias = Annotated[
+    list[Annotated[float, Field(ge=0, allow_inf_nan=False)]], Field(min_length=4, max_length=4)
+]
 Line: TypeAlias = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2)]
 
 _NEEDS = {
@@ -71,6 +74,7 @@ class CellOptions(Section):
         pulse_cycle_noise, pulse_device_spread, pulse_nonlinearity_spread: how it varies.
         stuck_low, stuck_high: fractions of cells stuck at a bound, or at
             `stuck_low_siemens` and `stuck_high_siemens`.
+        stuck_cells: cells known to be stuck, a list of [layer, row, column, siemens].
         dead_rows, dead_columns: fraction of lines, or a list of [layer, line].
         drift_exponent, drift_spread, drift_reference_s: see `Drift`; an exponent and a spread of 0
             are no drift.
@@ -103,6 +107,7 @@ class CellOptions(Section):
     stuck_high: Fraction = 0.0
     stuck_low_siemens: NotNegative | None = None
     stuck_high_siemens: NotNegative | None = None
+    stuck_cells: list[StuckCell] = []
     dead_rows: Fraction | list[Line] = 0.0
     dead_columns: Fraction | list[Line] = 0.0
     drift_exponent: NotNegative = 0.0
@@ -133,6 +138,8 @@ class CellOptions(Section):
                 raise ValueError(f"{key} is given without {needed}")
         if self.drifts and self.retention_s is not None:
             raise ValueError("give drift or retention, not both")
+        if any(part % 1 for cell in self.stuck_cells for part in cell[:3]):
+            raise ValueError("stuck_cells: expected whole numbers of layer, row and column")
         if self.stuck_low + self.stuck_high > 1:
             raise ValueError("stuck_low and stuck_high add up to more than 1")
         return self
@@ -208,6 +215,7 @@ class CellOptions(Section):
                 _lines(self.dead_columns),
                 self.stuck_low_siemens,
                 self.stuck_high_siemens,
+                tuple((int(a), int(b), int(c), g) for a, b, c, g in self.stuck_cells),
             ),
             self.write_tolerance_siemens,
         )

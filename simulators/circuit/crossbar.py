@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from hilep.arrays import Doubles, Floats
-from hilep.crossbar import stacked
 from hilep.errors import BadInputError, UnsupportedError
+from hilep.joining import stacked
 from hilep.network import Network
 from hilep.reading import Reading
 from hilep.simulators.cells.thermal import ThermalNoise
 from hilep.simulators.circuit.ports import PortNetwork
+from hilep.simulators.circuit.reduction import Reduction
 from hilep.simulators.circuit.solver import CircuitSolver
+from hilep.simulators.circuit.trajectory import Trajectory
 from hilep.simulators.imperfect import ImperfectCells
 from hilep.simulators.noise import ReadNoise
 from hilep.simulators.pull import Drive, Pull
 from hilep.simulators.solved import SolvedCrossbar
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where reads at a stated time count from.
+
+    Attributes:
+        trajectory: how the nodes move from then on.
+        gone_s: seconds from the last clamp or nudge until then.
+        circuit: the conductances that this is for.
+    """
+
+    trajectory: Trajectory
+    gone_s: float
+    circuit: Reduction
 
 
 class CircuitCrossbar(SolvedCrossbar):
@@ -64,6 +81,8 @@ class CircuitCrossbar(SolvedCrossbar):
         self._now = np.zeros((1, network.free_nodes))
         self._change: tuple[Floats | None, Pull | None] = (None, None)
         self._gone_s = 0.0
+        self._asked_s: float | None = None
+        self._origin: Origin | None = None
 
     @property
     def in_turn(self) -> bool:
@@ -79,7 +98,7 @@ class CircuitCrossbar(SolvedCrossbar):
         pull = Pull.none(drive.batch, self.network.outputs) if pull is None else pull
         volts = self.solver.equilibrium(drive, pull, start)
         if drive.batch:
-            self._now = volts[-1:].copy()
+            self._now, self._origin = volts[-1:].copy(), None
         return volts
 
     def response(self, times: ArrayLike) -> Doubles:
@@ -97,13 +116,15 @@ class CircuitCrossbar(SolvedCrossbar):
         if self._inputs is None or not self._programmed or self.solver.cell_law is not None:
             raise BadInputError("response: program and clamp first; cells have to be linear")
         seconds = np.atleast_1d(np.asarray(times, dtype=np.float64))
-        return self._moved(seconds)[:, 0]
-
-    def _moved(self, seconds: Doubles) -> Doubles:
-        assert self._inputs is not None
         pull = self._pull or Pull.none(1, self.network.outputs)
         drive = self.solver.forward(self._inputs)
-        return self.solver.after(drive, pull, self._now, seconds)
+        return self.solver.after(drive, pull, self._now, seconds)[:, 0]
+
+    def _moving(self) -> Trajectory:
+        """Return how the nodes move on from where they are."""
+        assert self._inputs is not None
+        pull = self._pull or Pull.none(1, self.network.outputs)
+        return self.solver.trajectory(self.solver.forward(self._inputs), pull, self._now)
 
     def read_after(self, delay_s: float, samples: int = 1) -> Reading:
         """See `Crossbar.read_after`; all samples are those of one moment.
@@ -121,22 +142,29 @@ class CircuitCrossbar(SolvedCrossbar):
         inputs, pull = self._change
         if inputs is not self._inputs or pull is not self._pull:
             self._change, self._gone_s = (self._inputs, self._pull), 0.0
-        before, begins = self.settle_s, max(float(delay_s), self._gone_s)
-        self.settle_s = begins - self._gone_s
+            self._origin = None
+        begins = self._asked_s = max(float(delay_s), self._gone_s)
         try:
             reading = self.read(samples)
         finally:
-            self.settle_s = before
+            self._asked_s = None
         self._gone_s = begins
         delays = np.full((reading.count, self.network.free_nodes), begins)
         return replace(reading, delays_s=delays)
 
     def present(self, inputs: Floats, pull: Pull | None) -> Doubles:
         """Return the true volts (1, n_free) that a read meets: at rest, or `settle_s` later."""
+        if self._asked_s is not None:
+            circuit = self.solver.reduced
+            if self._origin is None or self._origin.circuit is not circuit:
+                self._origin = Origin(self._moving(), self._gone_s, circuit)
+            self._now = self._origin.trajectory.at(self._asked_s - self._origin.gone_s)
+            return self._now
         if self.settle_s is None:
             self._now = super().present(inputs, pull)
         else:
-            self._now = self._moved(np.array([self.settle_s]))[0]
+            self._now = self._moving().at(self.settle_s)
+        self._origin = None
         return self._now
 
     def read_batch(self, volts: ArrayLike, samples: int = 1) -> Reading:
@@ -161,7 +189,7 @@ class CircuitCrossbar(SolvedCrossbar):
         """Take up what `state` returned."""
         super().restore(state)
         if self.settle_s is not None:
-            self._now = np.array([state["volts"]])
+            self._now, self._origin = np.array([state["volts"]]), None
 
     def snapshot(self) -> dict[str, Any]:
         """Return how this crossbar is simulated."""

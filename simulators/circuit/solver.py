@@ -16,10 +16,14 @@ from hilep.simulators.circuit.graph import CellLaw, circuit_graph, node_names
 from hilep.simulators.circuit.nodal import NodalSolution, solve
 from hilep.simulators.circuit.rectifiers import IdealDiode, Rectifier
 from hilep.simulators.circuit.reduction import Reduction, port_network
-from hilep.simulators.circuit.response import response
+from hilep.simulators.circuit.response import Motion, response
+from hilep.simulators.circuit.trajectory import Trajectory, rounded
 from hilep.simulators.circuit.wiring import Wiring
 from hilep.simulators.programmed import require_finite
 from hilep.simulators.pull import Drive, Pull
+
+KEPT = 8
+"""Trajectories that are remembered: those of some changes that are made again and again."""
 
 
 class CircuitSolver:
@@ -56,6 +60,7 @@ class CircuitSolver:
         self._reduced: Reduction | None = None
         self._decided: bool | None = None
         self._points: Sequence[NodalSolution | None] = []
+        self._trajectories: dict[bytes, Trajectory] = {}
 
     def load(self, conductances: list[Floats]) -> None:
         """Take over conductances in siemens, one (n_pre, n_post) per layer."""
@@ -67,6 +72,7 @@ class CircuitSolver:
         self._reduced = None
         self._decided = None
         self._points = []
+        self._trajectories = {}
 
     @property
     def reduced(self) -> Reduction:
@@ -173,6 +179,40 @@ class CircuitSolver:
             siemens=siemens,
             held=held,
         )
+
+    def trajectory(self, drive: Drive, pull: Pull, start: Doubles) -> Trajectory:
+        """Return how one image moves from `start` (1, n_free) on, a remembered one where it can be.
+
+        Args:
+            drive: the clamped inputs.
+            pull: what a nudge does to the outputs.
+            start: volts at 0 s; they are rounded, see `hilep.simulators.circuit.trajectory.GRID`.
+        """
+        amps, siemens, held = self._external(drive, pull)
+        begin = rounded(start)
+        springs = np.zeros(self.network.free_nodes) if siemens is None else siemens
+        parts = [amps, begin, springs, *(() if held is None else held)]
+        key = b"".join(part.tobytes() for part in parts)
+        found = self._trajectories.pop(key, None)
+        if found is None:
+            farads = np.full(self.network.free_nodes, float(self.wiring.node_farads))
+            found = Trajectory(
+                Motion(
+                    self.reduced.ports,
+                    self.network.polarity,
+                    self.rectifier,
+                    amps,
+                    farads,
+                    springs,
+                    held,
+                    self._names,
+                ),
+                begin,
+            )
+            if len(self._trajectories) >= KEPT:
+                del self._trajectories[next(iter(self._trajectories))]
+        self._trajectories[key] = found
+        return found
 
     @property
     def _certain(self) -> bool:
