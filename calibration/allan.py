@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from hilep.arrays import Doubles, Floats, checked
 from hilep.calibration.autocorrelation import autocorrelation, deviations
 from hilep.errors import BadInputError
+from hilep.interleaving import turns
 
 NoiseType: TypeAlias = Literal["white", "flicker", "random walk"]
 
@@ -180,27 +181,40 @@ def allan_deviation(
     )
 
 
-def interleaving_gain(volts: Floats, reads: int) -> Doubles:
-    """Return how much smaller sigma of the difference is with alternating reads, a ratio (...).
+def interleaving_gain(volts: Floats, reads: int, interleave: int, pause: int = 0) -> Doubles:
+    """Return how much smaller sigma of the difference is with interleaving, a ratio (...).
 
-    N free reads followed by N nudged ones, against free and nudged in turn N times, both taken
-    from one record of 2 N reads in the same state: above 1, alternating is better.
+    N free reads followed by N nudged ones, against the order of `hilep.interleaving.turns`, both
+    taken from one record in the same state: above 1, interleaving is better.
 
     Args:
-        volts: reads (n, ...) at equal intervals, as the alternation would take them.
+        volts: reads (n, ...) at equal intervals.
         reads: N.
+        interleave: portions of each phase, at most N.
+        pause: reads that would fit into each change from one phase to the other.
 
     Raises:
-        BadInputError: where 2 N reads do not fit into the record.
+        BadInputError: where 2 N reads and the pauses do not fit into the record, or there are more
+            portions than reads.
     """
+    apart = _ordered_deviation(volts, turns(reads, 1), pause)
+    taken_in_turn = _ordered_deviation(volts, turns(reads, interleave), pause)
+    return np.asarray(apart / taken_in_turn, dtype=np.float64)
+
+
+def _ordered_deviation(volts: Floats, order: list[tuple[int, int]], pause: int) -> Doubles:
+    """Return the sd of the difference of two means over sqrt(2), for reads in some order."""
     n = volts.shape[0]
-    apart = mean_difference_deviation(volts, reads)
+    reads = sum(size for _, size in order) // 2
+    length = 2 * reads + pause * (len(order) - 1)
+    starts = n - length + 1
+    if starts < 1:
+        raise BadInputError(f"interleaving: {length} reads do not fit in {n} reads")
     values = deviations(volts)
-    steps = values[1:] - values[:-1]
-    # Every second difference from each start: x1 - x0, x3 - x2, ... averaged over N of them.
-    starts = n - 2 * reads + 1
-    sums = np.zeros_like(steps[:starts])
-    for k in range(reads):
-        sums += steps[2 * k : 2 * k + starts]
-    alternating = np.sqrt(((sums / reads) ** 2).mean(axis=0) / 2)
-    return np.asarray(apart / alternating, dtype=np.float64)
+    sums = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, axis=0)])
+    total, at = np.zeros_like(values[:starts]), 0
+    for phase, size in order:
+        part = sums[at + size : at + size + starts] - sums[at : at + starts]
+        total += part if phase else -part
+        at += size + pause
+    return np.asarray(np.sqrt(((total / reads) ** 2).mean(axis=0) / 2), dtype=np.float64)

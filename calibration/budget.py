@@ -203,7 +203,7 @@ def _channel(calibration: Calibration) -> Contribution | None:
     reach = float(volts.max()) if volts.size else 0.0
     worst: Contribution | None = None
     for channel in calibration.channels or ():
-        if channel.unit != "V" or getattr(channel, "role", "reader") != "reader":
+        if channel.unit != "V" or channel.role != "reader":
             continue
         # Of (output - offset) / gain at the largest mean voltage; the two are correlated.
         slopes = np.array([reach, 1.0]) / abs(channel.gain)

@@ -16,8 +16,9 @@ from hilep.arrays import Doubles, Floats
 from hilep.calibration.calibration import Calibration, Settling
 from hilep.calibration.conductance import ConductanceMap
 from hilep.calibration.evaluating import Findings, findings
-from hilep.calibration.measurechannels import MeasuredChannels, measure_channels
-from hilep.calibration.measureconductance import measure_conductance, said_of
+from hilep.calibration.hardware import compare_channels, measure_cells
+from hilep.calibration.interleaving import worth_saying
+from hilep.calibration.measurechannels import MeasuredChannels
 from hilep.calibration.measuresettling import StepResponses, measure_step_responses
 from hilep.calibration.measuring import (
     LongRecord,
@@ -33,7 +34,6 @@ from hilep.crossbar import Crossbar
 from hilep.errors import BadInputError, ConfigError, HilepError, UnsupportedError
 from hilep.nudging import Nudging
 from hilep.provenance import installed_version
-from hilep.streams import stream
 
 _OTHERS = 256
 """How many samples are looked at for the greatest step of the clamp."""
@@ -111,8 +111,8 @@ def measured(
     with backends.crossbar(config, config.network.network()) as device:
         _program(device, config, start, done)
         measure(device, config, clamped, done, told)
-        _compare_channels(device, config, done, told)
-        _measure_cells(device, config, done, told)
+        compare_channels(device, config, done, told)
+        measure_cells(device, config, done, told)
     return done
 
 
@@ -147,7 +147,7 @@ def evaluated(config: Config, done: Measurement, sigma_alone: bool = False) -> C
         released=None if done.channels is None else done.channels.released,
         conductance=done.conductance,
         problems=(*done.problems, *said.problems),
-        notes=tuple(done.notes),
+        notes=(*done.notes, *worth_saying(said.allan)),
         failed=done.failed,
     )
 
@@ -220,51 +220,6 @@ def _step(
         problems, notes = _said_of(done.steps)
         done.problems += problems
         done.notes += notes
-
-
-def _compare_channels(device: Crossbar, config: Config, done: Measurement, told: Told) -> None:
-    """Compare sources and readers with the reference, where that is asked for."""
-    section = config.calibration
-    if done.failed or not section.channels:
-        return
-    amps = np.abs(done.pairs[-1].amps)
-    with done.keeping("channels"):
-        try:
-            done.channels = measure_channels(
-                device.channel_comparison(),
-                levels=section.channel_levels,
-                reads=section.channel_reads,
-                valid_days=section.channel_days,
-                smallest_nudge_a=float(amps[amps > 0].min()) if amps.any() else None,
-                told=told,
-            )
-        except UnsupportedError as error:
-            done.problems.append(f"channels: not measured: {error}")
-        else:
-            done.problems += done.channels.problems
-            done.notes += done.channels.notes
-
-
-def _measure_cells(device: Crossbar, config: Config, done: Measurement, told: Told) -> None:
-    """Write and read every cell, where that is asked for."""
-    section = config.calibration
-    if done.failed or not section.conductance:
-        return
-    with done.keeping("conductance"):
-        try:
-            done.conductance = measure_conductance(
-                device,
-                rounds=section.conductance_rounds,
-                reads=section.conductance_reads,
-                generator=stream(config.training.seed, "conductance"),
-                told=told,
-            )
-        except UnsupportedError as error:
-            done.problems.append(f"conductance: not measured: {error}")
-        else:
-            problems, notes = said_of(done.conductance)
-            done.problems += problems
-            done.notes += notes
 
 
 def _said_of(steps: StepResponses) -> tuple[list[str], list[str]]:

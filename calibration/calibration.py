@@ -81,8 +81,10 @@ class Drift:
         at_delay: sd of the difference of two N-read means that far apart, over sqrt(2), which is
             what sigma/sqrt(N) of eq. (11) becomes.
         planned_reads: N at which the gain was evaluated.
-        interleaving_gain: how much smaller the difference's sigma is with free and nudged reads in
-            turn (judged,).
+        interleaving_gain: how much smaller the difference's sigma is with `portions` (judged,).
+        portions: of each phase, as `hilep.interleaving` orders them; 1 where none could be
+            compared.
+        interleave: `portions` where the gain is beyond doubt, else 1.
     """
 
     allan: tuple[AllanDeviation, ...]
@@ -90,6 +92,8 @@ class Drift:
     at_delay: tuple[AllanDeviation, ...]
     planned_reads: int
     interleaving_gain: Doubles
+    portions: int | None = None
+    interleave: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

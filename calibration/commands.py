@@ -80,7 +80,10 @@ def _calibrated(config: Config, path: Path, start: Checkpoint | None) -> Calibra
 
 def answer(calibration: Calibration, path: Path) -> dict[str, Any]:
     """Return what `--json` says of a calibration in the file at `path`."""
+    from hilep.calibration.interleaving import mean_gain
+
     pooled, steady = calibration.sigma.pooled, calibration.independence
+    drift = calibration.allan
     return {
         "sigma_v": None if pooled is None else pooled.sigma_v,
         "sigma_v_ci95": None if pooled is None else [pooled.low_v, pooled.high_v],
@@ -88,6 +91,8 @@ def answer(calibration: Calibration, path: Path) -> dict[str, Any]:
         "independent": "cannot tell" if steady is None else steady.independent,
         "max_useful_reads": None if steady is None else steady.max_useful_reads,
         "limited_by_record": None if steady is None else steady.limited_by_record,
+        "interleave": None if drift is None else drift.interleave,
+        "interleaving_gain": None if drift is None else mean_gain(drift.interleaving_gain),
         "settling_s": calibration.settling_s,
         "problems": list(calibration.problems),
         "notes": list(calibration.notes),

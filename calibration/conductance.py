@@ -14,6 +14,8 @@ from hilep.errors import BadInputError
 MOVES = 0.5
 """A cell whose conductance follows less than this share of what is asked is stuck."""
 _RESAMPLES = 400
+_NOTHING = 1e-24
+"""A variance relative to the largest conductance that is only rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,9 @@ def write_errors(
         sums = _sums(same, share, left, weight)
         flat, rising = _two_parts(sums.sum(axis=0))
         expected = flat * same + rising * share
-        weight = 1.0 / np.maximum(expected, 1e-3 * expected.mean() + np.finfo(float).tiny) ** 2
+        if expected.mean() < _NOTHING:
+            break
+        weight = (expected.mean() / np.maximum(expected, 1e-3 * expected.mean())) ** 2
     # The variance of a gain is flat * of_flat + rising * of_rising + that of reads.
     of_flat, of_rising = 1 / squares[:, 0], (x**4).sum(axis=1) / squares[:, 0] ** 2
     of_reads = (x**2 * noise).sum(axis=1) / squares[:, 0] ** 2

@@ -34,7 +34,7 @@ def drift_figures(calibration: Calibration, reads: int) -> list[Plot]:
     if calibration.allan is None:
         return []
     plots = [_allan(calibration, calibration.allan, reads)]
-    if calibration.allan.interleaving_gain.size:
+    if np.isfinite(calibration.allan.interleaving_gain).any():
         plots.append(_gain(calibration, calibration.allan))
     return plots
 
@@ -93,7 +93,7 @@ def _allan(calibration: Calibration, drift: Drift, reads: int) -> Plot:
     plain_decades(axes)
     axes.set_xlabel("N")
     axes.set_ylabel(f"sd of an N-read mean ({prefix}V)")
-    legend(axes)
+    legend(axes, 3)
     caption = (
         "Overlapping Allan deviation, root mean square over nodes, 95 % limits as for one node; "
         f"thin: each node. Dotted blue: N = {reads} of the training. "
@@ -111,15 +111,16 @@ def _gain(calibration: Calibration, drift: Drift) -> Plot:
     axes.axhline(1, color=MUTED, lw=0.8, ls=(0, (4, 3)))
     gain = drift.interleaving_gain
     axes.plot(calibration.judged, gain, "o", ms=3 if gain.size <= 64 else 1.8, mew=0, color=FIRST)
-    axes.set_ylim(0, max(1.2, 1.1 * float(gain.max())))
+    axes.set_ylim(0, max(1.2, 1.1 * float(np.nanmax(gain))))
     axes.set_xlabel("node")
     axes.set_ylabel("gain of reads in turn")
     whole_numbers(axes)
     caption = (
-        f"How much smaller sigma of the difference is with free and nudged reads in turn, at N = "
-        f"{drift.planned_reads}; 1: nothing to gain."
+        f"How much smaller sigma of the difference is with training.interleave = "
+        f"{drift.portions or drift.planned_reads}, at N = {drift.planned_reads}; 1: nothing to "
+        "gain."
     )
-    label = f"Gain of interleaving at {gain.size} nodes, mean {gain.mean():.3g}."
+    label = f"Gain of interleaving at {gain.size} nodes, mean {np.nanmean(gain):.3g}."
     return Plot("Interleaving", caption, inline(figure, "interleaving", label))
 
 

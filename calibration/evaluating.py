@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilep.arrays import Doubles
-from hilep.calibration.allan import allan_deviation, interleaving_gain, octaves
+from hilep.calibration.allan import allan_deviation, octaves
 from hilep.calibration.autocorrelation import LEAST_READS
 from hilep.calibration.calibration import Distribution, Drift, NodeCovariance, Phases
 from hilep.calibration.covariance import common_mode, edge_sigma, node_covariance, pair_noise
 from hilep.calibration.distribution import homogeneity, normality, outliers
 from hilep.calibration.independence import Independence, independence
+from hilep.calibration.interleaving import interleaving_advice
 from hilep.calibration.measuring import LongRecord, PairedReads
 from hilep.calibration.nodes import described, screened
 from hilep.calibration.phases import PhaseAgreement, phases_agree
@@ -167,7 +168,8 @@ def _drift(
     if pause:
         at_delay = tuple(allan_deviation(node, apart, pause=pause) for node in volts.T)
     chosen = max(1, min(planned, n // 4))
-    return Drift(plain, pause, at_delay, chosen, interleaving_gain(volts, chosen))
+    advice = interleaving_advice(volts, chosen, pause)
+    return Drift(plain, pause, at_delay, chosen, advice.gain, advice.portions, advice.interleave)
 
 
 def _lines(

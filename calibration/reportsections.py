@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from hilep.calibration.budget import Budget, budget
 from hilep.calibration.budgetfigures import budget_figures
 from hilep.calibration.calibration import Calibration
+from hilep.calibration.cellfigures import cell_figures
 from hilep.calibration.channelfigures import channel_figures
 from hilep.calibration.channels import ChannelCalibration
+from hilep.calibration.conductance import ConductanceMap
 from hilep.calibration.driftfigures import covariance_figures, drift_figures
 from hilep.calibration.independencefigures import independence_figures
 from hilep.calibration.settlingfigures import settling_figures
@@ -110,14 +112,16 @@ def _settling(calibration: Calibration) -> Section:
     line = (
         f"Wait {quantity(delay.high_s, 's', 3)} after each step: the fits say "
         f"{quantity(delay.delay_s, 's', 3)} with a standard uncertainty of "
-        f"{quantity(delay.u_delay_s, 's', 2)}, and this is the upper limit."
+        f"{quantity(delay.u_delay_s, 's', 3)}, and this is the upper limit."
     )
     return Section("Settling", plots, None, (line,))
 
 
 def _channels(calibration: Calibration, today: datetime.date) -> Section:
+    released = _released(calibration)
     if not calibration.channels:
-        return Section("Channels", [], None, ("Absent: no channel was compared with a reference.",))
+        line = "Absent: no channel was compared with a reference."
+        return Section("Channels", [], None, (line, *released))
     rows = [_row_of_channel(channel) for channel in calibration.channels]
     warnings = [channel.warning(today) for channel in calibration.channels]
     table = Table(
@@ -127,12 +131,29 @@ def _channels(calibration: Calibration, today: datetime.date) -> Section:
         frozenset((2, 3, 4, 5, 6, 7)),
         {k: "expired" for k, warning in enumerate(warnings) if warning},
     )  # fmt: skip
-    lines = tuple(warning for warning in warnings if warning)
+    lines = [warning for warning in warnings if warning]
+    lines = lines or [f"u: standard uncertainties. None has expired on {today}."]
     return Section(
         "Channels",
         channel_figures(calibration.channels),
         table,
-        lines or (f"u: standard uncertainties. None has expired on {today}.",),
+        (*lines, *released),
+    )
+
+
+def _released(calibration: Calibration) -> tuple[str, ...]:
+    """Return a line for each output that was compared: what a released nudge leaves there."""
+    left = calibration.released
+    if left is None:
+        return ()
+    names = left.channels or tuple(f"output {k}" for k in range(left.amps.size))
+    return tuple(
+        f"Released nudge, {name}: {quantity(float(amps), 'A', 3)}, standard uncertainty "
+        f"{quantity(float(u), 'A', 3)}; at most {100 * share:.3g} % of the smallest nudge"
+        + ("." if free else ", and not zero.")
+        for name, amps, u, share, free in zip(
+            names, left.amps, left.u_amps, left.share, left.released, strict=True
+        )
     )
 
 
@@ -144,7 +165,7 @@ def _row_of_channel(channel: ChannelCalibration) -> tuple[str, ...]:
         f"{channel.gain:.7g}",
         f"{channel.u_gain:.2g}",
         quantity(channel.offset, unit, 4),
-        quantity(channel.u_offset, unit, 2),
+        quantity(channel.u_offset, unit, 3),
         quantity(channel.low, unit, 3),
         quantity(channel.high, unit, 3),
         channel.reference,
@@ -154,7 +175,38 @@ def _row_of_channel(channel: ChannelCalibration) -> tuple[str, ...]:
 
 
 def _cells(calibration: Calibration) -> Section:
-    return Section("Cells", [], None, ("Absent: cells were not measured in place.",))
+    cells = calibration.conductance
+    if cells is None:
+        return Section("Cells", [], None, ("Absent: cells were not measured in place.",))
+    stuck = sum(int((layer.stuck > 0).sum()) for layer in cells.layers)
+    failed = sum(int(layer.failed.sum()) for layer in cells.layers)
+    total = sum(layer.siemens.size for layer in cells.layers)
+    line = (
+        f"Each of {total} cells was written {cells.rounds} times and read {cells.reads} times "
+        f"after each write; {stuck} are stuck, {failed} writes were reported as failed"
+    )
+    if cells.pulses_per_write:
+        line += f", {cells.pulses_per_write:.3g} pulses per write"
+    return Section("Cells", cell_figures(cells), write_table(cells), (f"{line}.",))
+
+
+def write_table(cells: ConductanceMap) -> Table:
+    """Return how writes come out as a table, with 95 % intervals."""
+    rows = []
+    for name, field_name, unit in (
+        ("write noise, the same for every conductance", "write_noise_siemens", "S"),
+        ("write noise, a share of what is asked", "write_noise_relative", "%"),
+        ("spread of gains between cells", "device_spread_relative", "%"),
+    ):
+        values = [getattr(cells, field_name + end) for end in ("", "_low", "_high")]
+        rows.append((name, *(_share_or_siemens(value, unit) for value in values)))
+    return Table(("of writes", "found", "from", "to"), rows, frozenset((1, 2, 3)))
+
+
+def _share_or_siemens(value: float, unit: str) -> str:
+    if math.isnan(value):
+        return "not known"
+    return f"{100 * value:.3g} %" if unit == "%" else quantity(value, unit, 3)
 
 
 def _budget(calibration: Calibration, reads: int) -> Section:

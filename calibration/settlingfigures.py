@@ -61,7 +61,7 @@ def _step(settling: Settling, reads: StepReads) -> Plot | None:
         f"node {node}: " + " and ".join(quantity(t, "s", 3) for t in fitted[node].time_constants_s)
         for node in chosen
     )
-    caption = f"The {len(chosen)} nodes that move most, and their fits; time constants {taus}."
+    caption = f"The nodes that move most, and their fits; time constants {taus}."
     if settling.delay is not None:
         caption += (
             f" Dashed: the delay, {quantity(settling.delay.high_s, 's', 3)}; dotted: what may be "

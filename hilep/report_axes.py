@@ -29,10 +29,10 @@ def axes_of_panel() -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def legend(axes: Axes) -> None:
+def legend(axes: Axes, columns: int = 2) -> None:
     """Put the legend in one line above the axes."""
     axes.legend(
-        loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=2, handlelength=1.4, borderpad=0.1,
+        loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=columns, handlelength=1.4, borderpad=0.1,
         columnspacing=1.2, handletextpad=0.5,
     )  # fmt: skip
 

@@ -10,9 +10,16 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-Purpose: TypeAlias = Literal["split", "order", "initial", "noise", "cells"]
+Purpose: TypeAlias = Literal["split", "order", "initial", "noise", "cells", "calibration"]
 
-_KEYS: dict[Purpose, int] = {"split": 1, "order": 2, "initial": 3, "noise": 4, "cells": 5}
+_KEYS: dict[Purpose, int] = {
+    "split": 1,
+    "order": 2,
+    "initial": 3,
+    "noise": 4,
+    "cells": 5,
+    "calibration": 6,
+}
 
 
 def stream(seed: int, purpose: Purpose, *index: int) -> np.random.Generator:
@@ -20,8 +27,8 @@ def stream(seed: int, purpose: Purpose, *index: int) -> np.random.Generator:
 
     Args:
         seed: from the configuration, not negative.
-        purpose: "split" of the data, "order" of an epoch, "initial" conductances, read "noise", or
-            what "cells" do.
+        purpose: "split" of the data, "order" of an epoch, "initial" conductances, read "noise",
+            what "cells" do, or what a "calibration" asks of them.
         index: further whole numbers, such as the epoch.
     """
     key = (_KEYS[purpose], *index)

@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 from hilep.arrays import Doubles, Floats, checked, checked_count
 from hilep.crossbar import within_limit
 from hilep.errors import BadInputError, UnsupportedError
+from hilep.interleaving import portions
+from hilep.joining import in_succession
 from hilep.network import Network
 from hilep.nudging import Nudging
 from hilep.reading import Contrast, Reading, Statistic
@@ -199,6 +201,42 @@ class SolvedCrossbar(ProgrammedCrossbar):
         if self.in_turn:
             self._require_programmed("free_and_nudged")
             return super().free_and_nudged(volts, targets, nudging, count, statistic)
+        return self._contrast(volts, targets, nudging, count, count, statistic)
+
+    def interleaved(
+        self,
+        volts: ArrayLike,
+        targets: ArrayLike,
+        nudging: Nudging,
+        samples: int,
+        interleave: int,
+        statistic: Statistic = "mean",
+    ) -> Contrast:
+        """See `Crossbar.interleaved`; portion by portion where time matters.
+
+        Elsewhere reads are independent, so that their order changes nothing but how many of them a
+        nudge current follows. Where every sample is asked for they are read in their order too.
+        """
+        count = checked_count(samples)
+        leading = portions(count, interleave)[0]
+        if self.in_turn or statistic == "samples":
+            self._require_programmed("interleaved")
+            return super().interleaved(volts, targets, nudging, count, interleave, statistic)
+        return self._contrast(volts, targets, nudging, count, leading, statistic)
+
+    def _contrast(
+        self,
+        volts: ArrayLike,
+        targets: ArrayLike,
+        nudging: Nudging,
+        count: int,
+        leading: int,
+        statistic: Statistic,
+    ) -> Contrast:
+        """Return a batch's reads; the nudge follows the first `leading` ones of a free phase.
+
+        With every sample, `leading` has to be `count`.
+        """
         network = self.network
         drive = self.solver.held(volts)
         if drive is None:
@@ -212,14 +250,19 @@ class SolvedCrossbar(ProgrammedCrossbar):
         if first_strength == 0.0:
             first_volts = free
             first_pull = None
-            first = self._reading(free, None, count, "first", inputs, statistic)
+            first = self._reading(free, None, leading, "first", inputs, statistic)
+            aimed = first.mean[:, out]
+            if leading < count:
+                rest = self._reading(free, None, count - leading, "first", inputs, statistic)
+                first = in_succession([first, rest])
             free_outputs = first.mean[:, out]
         else:
-            free_outputs = self._reading(free, None, count, "free", inputs, "mean").mean[:, out]
-            first_pull = self._pulled(nudging, first_strength, aims, free_outputs)
+            aimed = self._reading(free, None, count, "free", inputs, "mean").mean[:, out]
+            free_outputs = aimed
+            first_pull = self._pulled(nudging, first_strength, aims, aimed)
             first_volts = self.settled(drive, first_pull, free)
             first = self._reading(first_volts, first_pull, count, "first", inputs, statistic)
-        pull = self._pulled(nudging, second_strength, aims, free_outputs)
+        pull = self._pulled(nudging, second_strength, aims, aimed)
         second_volts = self.settled(drive, pull, free)
         second = self._reading(second_volts, pull, count, "second", inputs, statistic)
         blocks = None

@@ -1,4 +1,4 @@
-"""Per image and phase each instrument gets one write and, per buffer-full, one query at most."""
+"""Per image and turn of a phase each instrument gets one write and one query per buffer-full."""
 
 import math
 
@@ -12,6 +12,7 @@ pytest.importorskip("lupa", reason="needs the bench extra")
 from hilep.instruments import locks
 from hilep.instruments.bench import Bench
 from hilep.instruments.keithleydaq6510 import KeithleyDAQ6510
+from hilep.interleaving import turns
 from hilep.network import Network
 from hilep.nudging import Nudging
 from hilep.simulators.virtual.twin import twin
@@ -59,15 +60,22 @@ def test_one_write_and_one_query_per_buffer_full(tmp_path, layers, samples):
         bench.program([np.full(shape, network.g_min_siemens) for shape in network.shapes])
         nudging = Nudging("current", (0.0, 1e-7))
         bench.free_and_nudged(images[:1], targets[:1], nudging, samples)
-        for strengths, phases in (((0.0, 1e-7), 2), ((-1e-7, 1e-7), 3)):
-            before = counted(bench)
-            bench.free_and_nudged(images, targets, Nudging("current", strengths), samples)
-            for name, after in counted(bench).items():
-                writes, queries = after - before[name]
-                fulls = 1
-                if name == "daq1":
-                    fulls = math.ceil(samples / (CAPACITY // network.free_nodes))
-                # One release ends the batch.
-                assert writes <= phases * IMAGES + 1, name
-                assert queries <= phases * IMAGES * fulls, name
+        for strengths in ((0.0, 1e-7), (-1e-7, 1e-7)):
+            for interleave in sorted({1, min(2, samples), min(5, samples)}):
+                order = [size for _, size in turns(samples, interleave)]
+                if strengths[0]:
+                    order = [samples, *order]
+                before = counted(bench)
+                nudging = Nudging("current", strengths)
+                pair = bench.interleaved(images, targets, nudging, samples, interleave)
+                assert pair.first.volts.shape[0] == pair.second.volts.shape[0] == samples
+                for name, after in counted(bench).items():
+                    writes, queries = after - before[name]
+                    fulls = len(order)
+                    if name == "daq1":
+                        held = CAPACITY // network.free_nodes
+                        fulls = sum(math.ceil(size / held) for size in order)
+                    # One release ends the batch.
+                    assert writes <= len(order) * IMAGES + 1, name
+                    assert queries <= fulls * IMAGES, name
         bench.session.end()

@@ -22,7 +22,8 @@ from hilep.calibration import calibrationfile
 from hilep.calibration.calibrating import Measurement, evaluated
 from hilep.calibration.calibration import Calibration, Settling
 from hilep.calibration.calibrationfile import read, write
-from hilep.calibration.channels import ChannelCalibration, calibrate_channel
+from hilep.calibration.channels import ChannelCalibration, calibrate_channel, released_nudge
+from hilep.calibration.conductance import ConductanceMap, LayerCells
 from hilep.calibration.delay import settling_delay
 from hilep.calibration.measuring import alternating, long_record
 from hilep.calibration.settling import step_response
@@ -71,9 +72,15 @@ def whole():
         role="reader", reference="made up, serial 0", measured=datetime.date(2026, 1, 2),
         u_reference_gain=1e-5,
     )  # fmt: skip
+    released = released_nudge(
+        1e-9 * generator.standard_normal((4, 2)), 1e-8, channels=("smu1.a", "smu1.b")
+    )
+    ones = np.ones((2, 3))
+    layer = LayerCells(ones, ones, ones.astype(np.uint8), ones, ones, ones.astype(np.int64))
+    cells = ConductanceMap((layer, layer), 6, 1, 2.5, *np.linspace(0, 1, 9).tolist())
     return dataclasses.replace(
         measured(noise=noise, reads=1024), settling=steps, channels=(channel, channel),
-        notes=("a note",), failed=True,
+        notes=("a note",), failed=True, released=released, conductance=cells,
     )  # fmt: skip
 
 

@@ -222,9 +222,9 @@ def test_max_useful_reads_of_white_and_flicker_noise():
 def test_interleaving_gains_against_drift_and_nothing_on_white_noise():
     generator = np.random.default_rng(15)
     white = generator.normal(size=(20_000, 3))
-    assert interleaving_gain(white, 50) == pytest.approx(1, abs=0.15)
+    assert interleaving_gain(white, 50, 50) == pytest.approx(1, abs=0.15)
     walk = white + np.cumsum(0.1 * generator.normal(size=(20_000, 3)), axis=0)
-    assert (interleaving_gain(walk, 50) > 2).all()
+    assert (interleaving_gain(walk, 50, 50) > 2).all()
 
 
 def test_deviation_at_a_delay():

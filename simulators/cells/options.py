@@ -107,7 +107,7 @@ class CellOptions(Section):
     stuck_high: Fraction = 0.0
     stuck_low_siemens: NotNegative | None = None
     stuck_high_siemens: NotNegative | None = None
-    stuck_cells: list[StuckCell] = []
+    stuck_cells: list[StuckCell] = Field(default_factory=list)
     dead_rows: Fraction | list[Line] = 0.0
     dead_columns: Fraction | list[Line] = 0.0
     drift_exponent: NotNegative = 0.0
@@ -151,7 +151,7 @@ class CellOptions(Section):
         The current-voltage law and thermal noise are not part of this.
         """
         return all(
-            getattr(self, key) == field.default
+            getattr(self, key) == field.get_default(call_default_factory=True)
             for key, field in type(self).model_fields.items()
             if key not in _BESIDES
         )

@@ -10,12 +10,15 @@ import numpy as np
 from hilep.arrays import Doubles
 from hilep.errors import HilepError, NotSettledError
 from hilep.simulators.circuit.response import MOST_STEPS, Motion
+from hilep.simulators.circuit.tail import Tail
 
 GRID = 2.0**-33
 """Of the largest volts: what the volts at the start are rounded to. Rounding hides the last digits
 in which the same state comes out again, and so lets a start be recognised."""
 KEPT = 256
 """Times whose volts are kept beside those of the steps."""
+LOOK = 4
+"""Steps after which it is looked whether no rectifier changes more."""
 TOLERANCE = 1e-6
 """Error of one step, as a fraction of the largest volts."""
 
@@ -33,9 +36,10 @@ def rounded(start: Doubles) -> Doubles:
 class Trajectory:
     """The volts after a change at time 0, from `start` on.
 
-    The lengths of the steps follow from their errors alone. A time between the ends of two is
-    reached from the earlier one by a step of its own. So the volts depend on the start and on the
-    time, and not on the times asked for before.
+    The lengths of the steps follow from their errors alone, and a time between the ends of two is
+    reached from the earlier one by a step of its own; once no rectifier changes any more,
+    exponentials lead on. So the volts depend on the start and on the time, and not on the times
+    asked for before.
 
     Args:
         motion: of one image.
@@ -49,8 +53,13 @@ class Trajectory:
         self._motion = motion
         volts, self._slope = motion.begin(start)
         size = np.abs(volts).max()
+        self._tail: Tail | None = None
+        self._weights: Doubles | None = None
         try:
-            size = max(size, np.abs(motion.equilibrium()).max())
+            rest = motion.equilibrium()
+            size = max(size, np.abs(rest).max())
+            if (motion.farads > 0).all():
+                self._tail = Tail(motion, rest[0])
         except HilepError:
             # Nothing decides the volts at rest, as nothing has to while the nodes move.
             size = max(size, np.abs(motion.implicit(volts, 1.0, volts)).max())
@@ -61,6 +70,7 @@ class Trajectory:
         self._times = [0.0]
         self._volts = [volts]
         self._between: dict[float, Doubles] = {}
+        self._look()
 
     def at(self, seconds: float) -> Doubles:
         """Return the volts (1, n_free) after `seconds`, 0 or more.
@@ -78,8 +88,10 @@ class Trajectory:
         return self._between[seconds].copy()
 
     def _reached(self, seconds: float) -> Doubles:
-        while self._times[-1] < seconds:
+        while self._times[-1] < seconds and self._weights is None:
             self._extend(seconds)
+        if self._tail and self._weights is not None and seconds >= self._times[-1]:
+            return self._tail.value(self._weights, seconds - self._times[-1])[None]
         before = bisect.bisect_right(self._times, seconds) - 1
         volts, left = self._volts[before], seconds - self._times[before]
         if left == 0:
@@ -87,6 +99,11 @@ class Trajectory:
         # The slope matters to the error alone, and the error is less than the longer step's.
         end, _, _ = self._motion.step(volts, self._slope, left)
         return end
+
+    def _look(self) -> None:
+        """See whether exponentials lead on from the last step."""
+        if self._tail is not None:
+            self._weights = self._tail.weights(self._volts[-1][0])
 
     def _extend(self, seconds: float) -> None:
         """Add the step after the last one."""
@@ -101,6 +118,8 @@ class Trajectory:
                 self._slope = slope
                 self._times.append(now + taken if math.isfinite(now + taken) else math.inf)
                 self._volts.append(volts)
+                if len(self._times) % LOOK == 0:
+                    self._look()
                 return
         raise NotSettledError(
             f"response: steps of {self._length:.3g} s at {self._times[-1]:.6g} s do not reach "
