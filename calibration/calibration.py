@@ -84,7 +84,7 @@ class Drift:
         interleaving_gain: how much smaller the difference's sigma is with `portions` (judged,).
         portions: of each phase, as `hilep.interleaving` orders them; 1 where none could be
             compared.
-        interleave: `portions` where the gain is beyond doubt, else 1.
+        interleave: how many portions are worth it, 1 where no gain is beyond doubt.
     """
 
     allan: tuple[AllanDeviation, ...]

@@ -113,7 +113,7 @@ def _periodogram(
         caption += "The interval between reads is not known, so mains cannot be named. "
     else:
         caption += f"Dashed: {marks}. "
-    caption += f"Triangles: {len(at)} lines found." if at else "No line stands out."
+    caption += f"Triangles: lines found, {len(at)}." if at else "No line stands out."
     label = f"Periodogram of {volts.shape[0]} reads with {len(at)} lines."
     return Plot("Periodogram", caption, inline(figure, "periodogram", label))
 
@@ -139,7 +139,7 @@ def _mains(axes: Axes, interval: float | None, reads: int) -> str:
 
 
 def _excess(judged: NDArray[np.int64], steady: Independence) -> Plot:
-    worst = int(steady.excess[-1].argmax())
+    worst = int(steady.excess.max(axis=0).argmax())
     figure, axes = axes_of_panel()
     axes.axhline(1, color=MUTED, lw=0.8, ls=(0, (4, 3)))
     if judged.size > 1:

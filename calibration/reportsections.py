@@ -220,7 +220,7 @@ def _budget(calibration: Calibration, reads: int) -> Section:
 
 def budget_table(found: Budget) -> Table:
     """Return a budget as a table, its sum in the last row."""
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             part.name,
             part.kind,

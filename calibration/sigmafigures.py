@@ -81,7 +81,7 @@ def _nodes(calibration: Calibration, network: Network) -> Plot:
     axes.set_ylabel(f"sigma ({prefix}V)")
     caption = f"{100 * found.confidence:g} % intervals; orange: pooled."
     if not shown.all():
-        caption += f" Crosses: {(~shown).sum()} nodes without a sigma."
+        caption += f" Crosses: nodes without a sigma, {(~shown).sum()}."
     caption += _layers_text(network)
     label = f"Sigma of {nodes.size} nodes with intervals, {shown.sum()} of them usable."
     return Plot("Sigma of each node", caption, inline(figure, "nodes", label))

@@ -32,8 +32,8 @@ def axes_of_panel() -> tuple[Figure, Axes]:
 def legend(axes: Axes, columns: int = 2) -> None:
     """Put the legend in one line above the axes."""
     axes.legend(
-        loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=columns, handlelength=1.4, borderpad=0.1,
-        columnspacing=1.2, handletextpad=0.5,
+        loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=columns, handlelength=1.4,
+        borderpad=0.1, columnspacing=1.2, handletextpad=0.5,
     )  # fmt: skip
 
 

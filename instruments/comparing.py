@@ -223,4 +223,4 @@ class BenchComparison:
 
 
 def _limited(found: Acquisition) -> NDArray[np.bool_]:
-    return (found.status & COMPLIANCE) != 0
+    return np.asarray((found.status & COMPLIANCE) != 0)

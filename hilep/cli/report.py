@@ -18,13 +18,10 @@ if TYPE_CHECKING:
 
 def report(
     file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN", help="Run file, or calibration file, to report on; it is only read."
-        ),
+        Path, typer.Argument(help="Run or calibration file to report on; it is only read.")
     ],
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Page to write [RUN.report.html].")
+        Path | None, typer.Option("-o", "--out", help="Page to write [FILE.report.html].")
     ] = None,
     follow: Annotated[
         float | None,

@@ -107,7 +107,7 @@ class CellOptions(Section):
     stuck_high: Fraction = 0.0
     stuck_low_siemens: NotNegative | None = None
     stuck_high_siemens: NotNegative | None = None
-    stuck_cells: list[StuckCell] = Field(default_factory=list)
+    stuck_cells: list[StuckCell] | None = None
     dead_rows: Fraction | list[Line] = 0.0
     dead_columns: Fraction | list[Line] = 0.0
     drift_exponent: NotNegative = 0.0
@@ -138,7 +138,7 @@ class CellOptions(Section):
                 raise ValueError(f"{key} is given without {needed}")
         if self.drifts and self.retention_s is not None:
             raise ValueError("give drift or retention, not both")
-        if any(part % 1 for cell in self.stuck_cells for part in cell[:3]):
+        if any(part % 1 for cell in self.stuck_cells or () for part in cell[:3]):
             raise ValueError("stuck_cells: expected whole numbers of layer, row and column")
         if self.stuck_low + self.stuck_high > 1:
             raise ValueError("stuck_low and stuck_high add up to more than 1")
@@ -151,7 +151,7 @@ class CellOptions(Section):
         The current-voltage law and thermal noise are not part of this.
         """
         return all(
-            getattr(self, key) == field.get_default(call_default_factory=True)
+            getattr(self, key) == field.default
             for key, field in type(self).model_fields.items()
             if key not in _BESIDES
         )
@@ -215,7 +215,7 @@ class CellOptions(Section):
                 _lines(self.dead_columns),
                 self.stuck_low_siemens,
                 self.stuck_high_siemens,
-                tuple((int(a), int(b), int(c), g) for a, b, c, g in self.stuck_cells),
+                tuple((int(a), int(b), int(c), g) for a, b, c, g in self.stuck_cells or ()),
             ),
             self.write_tolerance_siemens,
         )

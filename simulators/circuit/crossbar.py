@@ -105,7 +105,7 @@ class CircuitCrossbar(SolvedCrossbar):
         """Return how the free nodes move from where the last read found them.
 
         Args:
-            times: seconds from then, increasing (times,).
+            times: seconds from then, 0 or more (times,).
 
         Returns:
             The true volts (times, n_free). Nothing is read, and the circuit stays where it is.
@@ -116,15 +116,18 @@ class CircuitCrossbar(SolvedCrossbar):
         if self._inputs is None or not self._programmed or self.solver.cell_law is not None:
             raise BadInputError("response: program and clamp first; cells have to be linear")
         seconds = np.atleast_1d(np.asarray(times, dtype=np.float64))
+        if not (np.isfinite(seconds) & (seconds >= 0)).all():
+            raise BadInputError("response times: expected seconds >= 0")
         pull = self._pull or Pull.none(1, self.network.outputs)
         drive = self.solver.forward(self._inputs)
-        return self.solver.after(drive, pull, self._now, seconds)[:, 0]
+        moving = self.solver.trajectory(drive, pull, self._now)
+        return np.array([moving.at(float(at))[0] for at in seconds])
 
     def _moving(self) -> Trajectory:
         """Return how the nodes move on from where they are."""
         assert self._inputs is not None
         pull = self._pull or Pull.none(1, self.network.outputs)
-        return self.solver.trajectory(self.solver.forward(self._inputs), pull, self._now)
+        return self.solver.remembered(self.solver.forward(self._inputs), pull, self._now)
 
     def read_after(self, delay_s: float, samples: int = 1) -> Reading:
         """See `Crossbar.read_after`; all samples are those of one moment.

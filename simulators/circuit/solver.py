@@ -16,7 +16,7 @@ from hilep.simulators.circuit.graph import CellLaw, circuit_graph, node_names
 from hilep.simulators.circuit.nodal import NodalSolution, solve
 from hilep.simulators.circuit.rectifiers import IdealDiode, Rectifier
 from hilep.simulators.circuit.reduction import Reduction, port_network
-from hilep.simulators.circuit.response import Motion, response
+from hilep.simulators.circuit.response import Motion
 from hilep.simulators.circuit.trajectory import Trajectory, rounded
 from hilep.simulators.circuit.wiring import Wiring
 from hilep.simulators.programmed import require_finite
@@ -60,7 +60,7 @@ class CircuitSolver:
         self._reduced: Reduction | None = None
         self._decided: bool | None = None
         self._points: Sequence[NodalSolution | None] = []
-        self._trajectories: dict[bytes, Trajectory] = {}
+        self._trajectories: dict[tuple[int, bytes], Trajectory] = {}
 
     def load(self, conductances: list[Floats]) -> None:
         """Take over conductances in siemens, one (n_pre, n_post) per layer."""
@@ -158,61 +158,41 @@ class CircuitSolver:
         )
         return volts
 
-    def after(self, drive: Drive, pull: Pull, start: Doubles, times: Doubles) -> Doubles:
-        """Return the volts (times, batch, n_free) at `times` seconds after they were `start`.
-
-        Args:
-            drive: the clamped inputs.
-            pull: what a nudge does to the outputs.
-            start: volts at 0 s (batch, n_free).
-            times: seconds (times,), increasing.
-        """
-        amps, siemens, held = self._external(drive, pull)
-        return response(
-            self.reduced.ports,
-            self.network.polarity,
-            self.rectifier,
-            amps,
-            self.wiring.node_farads,
-            start,
-            times,
-            siemens=siemens,
-            held=held,
-        )
-
     def trajectory(self, drive: Drive, pull: Pull, start: Doubles) -> Trajectory:
-        """Return how one image moves from `start` (1, n_free) on, a remembered one where it can be.
+        """Return how one image moves from `start` (1, n_free) on, where `start` has every digit."""
+        amps, siemens, held = self._external(drive, pull)
+        return self._moving(amps, siemens, held, start)
 
-        Args:
-            drive: the clamped inputs.
-            pull: what a nudge does to the outputs.
-            start: volts at 0 s; they are rounded, see `hilep.simulators.circuit.trajectory.GRID`.
-        """
+    def remembered(self, drive: Drive, pull: Pull, start: Doubles) -> Trajectory:
+        """Return the same, found before where it can be; volts at the start are `rounded`."""
         amps, siemens, held = self._external(drive, pull)
         begin = rounded(start)
-        springs = np.zeros(self.network.free_nodes) if siemens is None else siemens
-        parts = [amps, begin, springs, *(() if held is None else held)]
-        key = b"".join(part.tobytes() for part in parts)
+        parts = [amps, begin, *(() if siemens is None else (siemens,)), *(held or ())]
+        # Their number and their types tell springs from clamps.
+        key = (len(parts), b"".join(part.tobytes() for part in parts))
         found = self._trajectories.pop(key, None)
         if found is None:
-            farads = np.full(self.network.free_nodes, float(self.wiring.node_farads))
-            found = Trajectory(
-                Motion(
-                    self.reduced.ports,
-                    self.network.polarity,
-                    self.rectifier,
-                    amps,
-                    farads,
-                    springs,
-                    held,
-                    self._names,
-                ),
-                begin,
-            )
+            found = self._moving(amps, siemens, held, begin)
             if len(self._trajectories) >= KEPT:
                 del self._trajectories[next(iter(self._trajectories))]
         self._trajectories[key] = found
         return found
+
+    def _moving(
+        self, amps: Doubles, siemens: Doubles | None, held: Held | None, start: Doubles
+    ) -> Trajectory:
+        count = self.network.free_nodes
+        motion = Motion(
+            self.reduced.ports,
+            self.network.polarity,
+            self.rectifier,
+            amps,
+            np.full(count, float(self.wiring.node_farads)),
+            np.zeros(count) if siemens is None else siemens,
+            held,
+            self._names,
+        )
+        return Trajectory(motion, start)
 
     @property
     def _certain(self) -> bool:

@@ -12,7 +12,7 @@ from hilep.errors import HilepError, NotSettledError
 from hilep.simulators.circuit.response import MOST_STEPS, Motion
 from hilep.simulators.circuit.tail import Tail
 
-GRID = 2.0**-33
+GRID = 2.0**-38
 """Of the largest volts: what the volts at the start are rounded to. Rounding hides the last digits
 in which the same state comes out again, and so lets a start be recognised."""
 KEPT = 256
