@@ -14,6 +14,9 @@ from hilep.report_conductances import LONGEST_SIDE, block_means
 from hilep.report_svg import FIRST, INK, MUTED, Plot, inline
 from hilep.report_text import prefixed
 
+LEAST_PERCENT = 0.1
+"""Half of the scale of gains at least, so that rounding does not look like spread."""
+
 MOST_MARKS = 2000
 """Stuck cells that are marked one by one."""
 
@@ -50,7 +53,7 @@ def _conductances(k: int, layer: LayerCells) -> Plot:
 def _gains(k: int, layer: LayerCells) -> Plot:
     away = 100 * (layer.gain - 1)
     finite = np.abs(away[np.isfinite(away)])
-    reach = float(finite.max()) if finite.size and finite.max() > 0 else 1.0
+    reach = max(float(finite.max()) if finite.size else 0.0, LEAST_PERCENT)
     svg = _map(
         k, away, (-reach, reach), "RdBu_r", "found over asked - 1 (%)", f"gains-{k}",
         np.zeros((0, 2), np.int64),
@@ -95,6 +98,8 @@ def _histogram(k: int, layer: LayerCells) -> Plot:
         counts, edges = np.histogram(away, bins=bins)
         axes.stairs(counts, edges, fill=True, color=FIRST, alpha=0.6, lw=0)
         axes.axvline(float(away.mean()), color=INK, lw=0.9)
+    low, high = axes.get_xlim()
+    axes.set_xlim(min(low, -LEAST_PERCENT), max(high, LEAST_PERCENT))
     axes.set_xlabel("found over asked - 1 (%)")
     axes.set_ylabel("cells per bin")
     caption = f"{away.size} cells that follow, {int((layer.stuck > 0).sum())} stuck."

@@ -275,7 +275,8 @@ class Bench(Crossbar):
         """
         inputs = checked(volts, (None, self.network.inputs), "free_and_nudged volts")
         with self.session.turn(self.safe):
-            self._inputs = achieved = []
+            achieved: list[Doubles] = []
+            self._inputs = achieved
             try:
                 contrast = super().interleaved(
                     inputs, targets, nudging, samples, interleave, statistic

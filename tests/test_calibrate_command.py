@@ -20,8 +20,8 @@ from hilep.simulators.solved import SolvedCrossbar
 
 NOISY = {"device.sigma_v": "1e-4", "calibration.pairs": "60", "calibration.reads": "256"}
 KEYS = {
-    "sigma_v", "sigma_v_ci95", "nodes", "independent", "max_useful_reads", "limited_by_record", "interleave", "interleaving_gain",
-    "settling_s", "problems", "notes", "device", "calibration",
+    "sigma_v", "sigma_v_ci95", "nodes", "independent", "max_useful_reads", "limited_by_record",
+    "interleave", "interleaving_gain", "settling_s", "problems", "notes", "device", "calibration",
 }  # fmt: skip
 
 

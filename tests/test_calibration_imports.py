@@ -23,6 +23,7 @@ MODULES = (
     "filerecords",
     "filewords",
     "independence",
+    "interleaving",
     "intervals",
     "measuring",
     "nodes",
