@@ -108,7 +108,7 @@ def measured(
     """
     done = Measurement()
     clamped = image(config)
-    with backends.crossbar(config, config.network.network()) as device:
+    with done.keeping("device"), backends.crossbar(config, config.network.network()) as device:
         _program(device, config, start, done)
         measure(device, config, clamped, done, told)
         compare_channels(device, config, done, told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +42,8 @@ def read(path: Path) -> Calibration:
     """
     with _opened(Path(path)) as file:
         fields = {name: str(file.attrs[name]) for name in ATTRIBUTES}
+        if not isinstance(json.loads(fields["device"]), dict):
+            raise ValueError("its device is no JSON object")
         found: Calibration = load(file, Calibration, **fields)
     return found
 

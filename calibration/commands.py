@@ -14,6 +14,7 @@ import typer
 
 from hilep.cli.termination import terminable
 from hilep.cli.virtual import VirtualOption, loaded
+from hilep.durable import require_writable
 from hilep.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ def _require_vacant(path: Path, overwrite: bool) -> None:
         raise BadInputError(f"{path}: the folder {path.parent} is not there")
     if path.exists() and not overwrite:
         raise BadInputError(f"{path}: already there; give another name, or --overwrite")
+    require_writable(path)
 
 
 def _unused_name() -> Path:

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilep.arrays import Doubles
+from hilep.calibration.pulsecurves import PulseCurves
+from hilep.calibration.retention import CellRetention
 from hilep.errors import BadInputError
 
 MOVES = 0.5
@@ -78,6 +80,8 @@ class ConductanceMap:
             fraction of what is asked.
         device_spread_relative, device_spread_relative_low, device_spread_relative_high: standard
             deviation of gains between cells.
+        retention: how cells change with age; None where that was not asked for.
+        curves: what single pulses do; None where that was not asked for.
     """
 
     layers: tuple[LayerCells, ...]
@@ -93,6 +97,8 @@ class ConductanceMap:
     device_spread_relative: float
     device_spread_relative_low: float
     device_spread_relative_high: float
+    retention: CellRetention | None = None
+    curves: PulseCurves | None = None
 
 
 def layer_cells(asked: Doubles, found: Doubles, failed: NDArray[np.int64]) -> LayerCells:

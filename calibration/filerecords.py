@@ -18,10 +18,11 @@ import numpy as np
 from hilep.calibration import filewords
 from hilep.calibration.channels import ChannelCalibration
 from hilep.calibration.conductance import LayerCells
+from hilep.calibration.retention import LayerRetention
 from hilep.calibration.settling import StepResponse
 from hilep.calibration.stepreads import StepReads
 
-NUMBERED = (StepResponse, StepReads, ChannelCalibration, LayerCells)
+NUMBERED = (StepResponse, StepReads, ChannelCalibration, LayerCells, LayerRetention)
 """These differ in the shapes of their arrays, or are looked for one by one."""
 
 

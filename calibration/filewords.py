@@ -34,7 +34,9 @@ def units(record: Any, name: str) -> str:
         return _OWN[kind, name]
     if name in _NAMES:
         return _NAMES[name]
-    return next((unit for ending, unit in _ENDINGS.items() if name.endswith(ending)), "1")
+    # The ends of an interval have the unit of what it is of.
+    stem = name.removesuffix("_low").removesuffix("_high")
+    return next((unit for ending, unit in _ENDINGS.items() if stem.endswith(ending)), "1")
 
 
 @cache

@@ -151,6 +151,24 @@ def independence(
     )
 
 
+def unmeasured() -> Independence:
+    """Return what is known without a record that could be judged: nothing, of no node."""
+    nothing = np.zeros(0)
+    return Independence(
+        independent="cannot tell",
+        why=("no record was judged",),
+        tested_reads=0,
+        max_useful_reads=1,
+        limited_by_record=True,
+        lag_1=nothing,
+        effective_reads=nothing,
+        excess=np.zeros((0, 0)),
+        ladder=np.zeros(0, np.int64),
+        lines=(),
+        parts=None,
+    )
+
+
 def _ladder(n: int, reads: int | None) -> NDArray[np.int64]:
     """Return each N to test: powers of two, and the N planned where 64 blocks of it fit.
 

@@ -19,6 +19,7 @@ class Known:
     Attributes:
         updates: of the whole training.
         batch_size: images per update.
+        interleave: portions of each phase, 1 where no training says otherwise.
         read_s: seconds for one read of all free nodes.
         settling_s: seconds after each clamp and each nudge.
         write_s: seconds to program the cells once.
@@ -31,6 +32,7 @@ class Known:
 
     updates: int | None = None
     batch_size: int | None = None
+    interleave: int = 1
     read_s: float | None = None
     settling_s: float | None = None
     write_s: float | None = None
@@ -96,8 +98,14 @@ def plan(
         known.batch_size or 1,
         _timing(known),
         independence,
+        known.interleave,
     )
     notes = []
+    if known.interleave > costs.reads:
+        notes.append(
+            f"training.interleave = {known.interleave} is more than N = {costs.reads}: training "
+            f"would refuse it, and the costs are those of {costs.reads}"
+        )
     if independence is None:
         notes.append("eq. (11) is taken to hold: whether reads are independent was not measured")
     untimed, unswitched = known.missing(*TIMED), known.missing(*SWITCHED)

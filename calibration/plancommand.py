@@ -202,6 +202,7 @@ def _planned(
     network: Config | None,
 ) -> dict[str, Any]:
     """Return the answer of a plan, the levers with it."""
+    from hilep.calibration.independence import unmeasured
     from hilep.calibration.plan import plan as planned
     from hilep.calibration.plan import pulled, strongest, verdict
     from hilep.calibration.plananswer import answer
@@ -209,7 +210,8 @@ def _planned(
 
     independence, doubts = None, []
     if measured is not None:
-        independence = measured.independence
+        # What a calibration could not judge is not taken for granted.
+        independence = measured.independence or unmeasured()
         doubts = [f"calibration: {problem}" for problem in measured.problems]
         interval = math.nan if measured.record is None else measured.record.interval_s
         if known.read_s is None and math.isfinite(interval):
@@ -222,7 +224,12 @@ def _planned(
         network = network or calibrated
     if network is not None:
         training = network.training
-        known = replace(known, updates=training.updates, batch_size=training.batch_size)
+        known = replace(
+            known,
+            updates=training.updates,
+            batch_size=training.batch_size,
+            interleave=training.interleave,
+        )
     outcome = planned(sigma_high_v, low_v, known, independence)
     levers, notes = _levers(network, low_v, outcome.reads, measured)
     each = [pulled(lever, outcome, sigma_high_v, low_v, known, independence) for lever in levers]

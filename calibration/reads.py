@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hilep.calibration.independence import Independence
 from hilep.errors import BadInputError
+from hilep.interleaving import turns
 
 PHASES = 2
 MOST_READS = 2**53
@@ -45,8 +46,8 @@ class Timing:
         write_s: seconds to program the cells once.
         closures_per_scan: closures of the busiest relay for one read of all nodes; 0 without
             relays.
-        scan_per_read: True where relays switch for every read, False where all N reads of a channel
-            are taken before switching.
+        scan_per_read: True where relays switch for every read, False where all reads of a channel
+            between two changes of the nudge are taken before switching.
         pulses_per_update: programming pulses that one update gives a cell.
         rated_closures: closures that a relay is rated for.
         rated_pulses: pulses that a cell endures.
@@ -99,8 +100,12 @@ def plan_reads(
     batch_size: int,
     timing: Timing,
     independence: Independence | None = None,
+    interleave: int = 1,
 ) -> ReadsPlan:
     """Return N and its cost; what a bench cannot do is named, not trimmed.
+
+    With k portions of each phase an image takes one clamp and k changes of the nudge, and as many
+    settlings and scans: see `hilep.interleaving`.
 
     Args:
         sigma_high_v: the upper limit of sigma, volts.
@@ -110,21 +115,25 @@ def plan_reads(
         timing: of the bench.
         independence: of its reads, where it was measured. N then has to satisfy the measured
             deviation of N-read means, where reads are known to be dependent.
+        interleave: portions of each phase; where N is smaller the cost is that of N portions.
 
     Raises:
         BadInputError: for a sigma or a count that is not positive.
     """
     if updates < 1 or batch_size < 1:
         raise BadInputError(f"plan: expected updates and batch >= 1, got {updates}, {batch_size}")
+    if interleave < 1:
+        raise BadInputError(f"plan: expected interleave >= 1, got {interleave}")
     reads = reads_needed(sigma_high_v, critical_low_v)
     refusals: list[str] = []
     if independence is not None:
         reads, refusals = _dependent(reads, sigma_high_v, critical_low_v, independence)
     images = updates * batch_size
-    seconds = images * PHASES * (timing.settling_s + reads * timing.read_s)
+    turned = len(turns(reads, min(interleave, reads)))
+    seconds = images * (turned * timing.settling_s + PHASES * reads * timing.read_s)
     seconds += updates * timing.write_s
-    scans = reads if timing.scan_per_read else 1
-    closures = images * PHASES * scans * timing.closures_per_scan
+    scans = PHASES * reads if timing.scan_per_read else turned
+    closures = images * scans * timing.closures_per_scan
     pulses = updates * timing.pulses_per_update
     if closures > timing.rated_closures:
         refusals.append(
@@ -140,7 +149,8 @@ def _dependent(
     reads: int, sigma_high_v: float, critical_low_v: float, measured: Independence
 ) -> tuple[int, list[str]]:
     """Return N where reads are not independent, and what speaks against it."""
-    if measured.independent is True and reads <= measured.tested_reads:
+    # A single read is no mean: it has the sigma that was measured, whatever the next ones do.
+    if reads == 1 or (measured.independent is True and reads <= measured.tested_reads):
         return reads, []
     if measured.independent is not False or measured.parts is None:
         return reads, [

@@ -42,7 +42,8 @@ def read_table(where: str) -> ReadTable:
     name, _, dataset = where.partition(DATASET)
     path = Path(name)
     if not path.is_file():
-        raise BadInputError(f"{path}: not there, expected a file of reads")
+        what = "a folder" if path.is_dir() else "not there"
+        raise BadInputError(f"{path}: {what}, expected a file of reads")
     suffix = path.suffix.lower()
     try:
         if suffix in (".h5", ".hdf5"):

@@ -17,6 +17,7 @@ from hilep.calibration.readers import channel_reads, voltmeter
 from hilep.calibration.sigmareport import as_json, lines, sigma_report, warnings
 from hilep.cli.script import script
 from hilep.cli.termination import terminable
+from hilep.durable import require_writable
 from hilep.errors import BadInputError
 
 
@@ -65,6 +66,8 @@ def sigma_of_voltmeter(
         raise BadInputError(f"{out}: already there; give another name")
     if out is not None and not out.parent.is_dir():
         raise BadInputError(f"{out}: the folder {out.parent} is not there")
+    if out is not None:
+        require_writable(out)
     of_driver = _given(line_hz=line_hz, expect=expect)
     with terminable(), voltmeter(driver, resource, **of_driver) as meter:
         got = channel_reads(meter, names, range_v, reads, **_given(nplc=nplc, rate_hz=rate_hz))

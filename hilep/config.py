@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -19,31 +18,21 @@ from pydantic import (
     model_validator,
 )
 
+from hilep.calibrationsection import CalibrationSection
 from hilep.errors import ConfigError
+from hilep.estimators import Estimator
 from hilep.initial import Initial
 from hilep.network import Bias, Network
 from hilep.nudging import Loss, NudgeKind, Variant
-from hilep.rule import Estimator, Reduction
+from hilep.rule import Reduction
 from hilep.schedule import Schedule, ScheduleKind
+from hilep.section import Count as Count
+from hilep.section import Nodes, PerLayer
+from hilep.section import NotNegative as NotNegative
+from hilep.section import Positive as Positive
+from hilep.section import Section as Section
 
-
-def _per_layer(value: Any) -> Any:
-    """Read one number as a list of one, so that a value may be given once or once per layer."""
-    return value if isinstance(value, (list, tuple)) else [value]
-
-
-Count = Annotated[int, Field(ge=1, le=2**53)]
-Nodes = Annotated[int, Field(ge=1, le=2**31)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _TYPES = {kind.__name__ for kind in (bool, int, float, str, list, dict)}
-PerLayer = Annotated[list[NotNegative], BeforeValidator(_per_layer), Field(min_length=1)]
-
-
-class Section(BaseModel):
-    """A section of the file: unknown keys are errors and numbers are never guessed from text."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class DataSection(Section):
@@ -65,7 +54,7 @@ class DataSection(Section):
 class NetworkSection(Section):
     """`[network]`: see `hilep.network.Network` and `hilep.initial`."""
 
-    layers: Annotated[list[Nodes], Field(min_length=2)] = [128, 256, 10]
+    layers: Annotated[list[Nodes], Field(min_length=2)] = Field(default=[128, 256, 10])
     diodes: str | list[str | list[int]] = "split"
     bias: Bias = "current"
     bias_v: Positive = 1.0
@@ -113,7 +102,7 @@ class TrainingSection(Section):
     updates: Count = 12000
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 4
     beta_siemens: Positive = 1.0
-    eta: PerLayer = [2e-2]
+    eta: PerLayer = Field(default=[2e-2])
     eta_bias: PerLayer | None = None
     variant: Variant = "positive"
     nudging: NudgeKind = "current"
@@ -124,7 +113,7 @@ class TrainingSection(Section):
     estimator: Estimator = "square-of-means"
     schedule: ScheduleKind = "cosine"
     schedule_end: NotNegative = 0.0
-    schedule_steps: list[Annotated[float, Field(gt=0, lt=1)]] = [0.5, 0.75]
+    schedule_steps: list[Annotated[float, Field(gt=0, lt=1)]] = Field(default=[0.5, 0.75])
     schedule_factor: Positive = 0.1
     relaxation_sweeps: Count | None = None
     relaxation_tolerance: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -200,24 +189,6 @@ class TrainingSection(Section):
                 )
             out.append(values * layers if len(values) == 1 else values)
         return out[0], out[1]
-
-
-class CalibrationSection(Section):
-    """`[calibration]`: what `hilep calibrate` measures; training takes no notice of it."""
-
-    pairs: Count = 200
-    reads: Count = 1024
-    image: Annotated[int, Field(ge=0)] = 0
-    nudge_fraction: Positive = 1.0
-    settling: bool = True
-    longest_settling_s: Positive = 1.0
-    channels: bool = False
-    channel_levels: Annotated[int, Field(ge=3)] = 33
-    channel_reads: Annotated[int, Field(ge=2)] = 4
-    channel_days: Count = 365
-    conductance: bool = False
-    conductance_rounds: Annotated[int, Field(ge=3)] = 6
-    conductance_reads: Count = 1
 
 
 class Config(Section):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Role: TypeAlias = Literal["reader", "source"]
 SCHEMA = "hilep-calibration"
+VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,8 @@ class Corrections:
             with h5py.File(path, "r", locking=False) as file:
                 if file.attrs.get("schema") != SCHEMA:
                     raise BadInputError(f"{what}: expected a file that `hilep calibrate` wrote")
+                if (version := file.attrs.get("version")) != VERSION:
+                    raise BadInputError(f"{what}: version {version}, expected {VERSION}")
                 if "channels" not in file or not len(file["channels"]):
                     raise BadInputError(
                         f"{what}: holds no gains and offsets; measure them with "

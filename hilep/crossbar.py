@@ -1,38 +1,37 @@
-"""The device interface: four verbs, their batch and low-rank forms, an optional spring nudge."""
+"""The device interface: four verbs, and their batch and low-rank forms."""
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from hilep.arrays import Doubles, Floats, checked
-from hilep.comparing import ChannelComparison
-from hilep.errors import BadInputError, LimitError, UnsupportedError
+from hilep.capabilities import Capabilities
 from hilep.interleaving import contrasted
 from hilep.joining import stacked
+from hilep.limits import checked_conductances, within_limit
 from hilep.network import Network
 from hilep.nudging import Nudging
 from hilep.reading import Contrast, ProgramReport, Reading, Statistic, Update
 
+# Every crossbar of one's own needs the two checks beside the class.
+__all__ = ["Crossbar", "checked_conductances", "within_limit"]
 
-class Crossbar(ABC):
+
+class Crossbar(Capabilities, ABC):
     """A crossbar that can be programmed, clamped, nudged and read, simulated or on a bench.
 
     Use it as a context manager: `safe` runs on every way out. The verbs after `safe` have defaults
-    written in terms of the four; a backend overrides them where it can do better.
+    written in terms of the four; a backend overrides them where it can do better. What only some
+    devices can do is in `hilep.capabilities`: without an override it refuses.
     """
 
     network: Network
-    has_spring: ClassVar[bool] = False
-    """Whether `nudge_spring` works, and with infinite siemens clamps the outputs."""
-    has_amplifiers: ClassVar[bool] = False
-    """Whether hidden nodes drive the next array through the gains that `network` states."""
     description: str = ""
     """One line for the log and the run file: which device and which way of computing it."""
 
@@ -105,80 +104,6 @@ class Crossbar(ABC):
 
         Connections stay: the device can be clamped again afterwards.
         """
-
-    def nudge_spring(self, siemens: float, volts: ArrayLike) -> None:
-        """Join each output to `volts` (n_out,) through `siemens`; infinity clamps the outputs.
-
-        Raises:
-            UnsupportedError: where the backend has no such nudge.
-        """
-        raise UnsupportedError(f"{type(self).__name__}: no spring nudge; use nudging = 'current'")
-
-    def read_after(self, delay_s: float, samples: int = 1) -> Reading:
-        """Read every free node from `delay_s` after the last clamp or nudge on, settled or not.
-
-        The reads are those of `read`, as fast as the device takes them. It is meant for the first
-        read after a clamp or a nudge.
-
-        Args:
-            delay_s: seconds, 0 or more; a device that cannot begin as soon does so as soon as it
-                can.
-            samples: reads of each node, one after the other.
-
-        Returns:
-            A `Reading` with volts and with the delays achieved, `delays_s`, both (samples, n_free).
-
-        Raises:
-            UnsupportedError: where the backend has no time in which it settles.
-            BadInputError: as `read`, and for a delay that is negative or not finite.
-        """
-        raise UnsupportedError(f"{type(self).__name__}: no reads at a stated time after a change")
-
-    def reading_with(self, **settings: float) -> None:
-        """Read with other settings of the reader from now on, such as `nplc` or `range_v`.
-
-        What was clamped may be released: clamp again before the next read.
-
-        Raises:
-            UnsupportedError: where the backend's reader has no such settings.
-        """
-        raise UnsupportedError(f"{type(self).__name__}: its reader has no settings to change")
-
-    def measure_conductances(self, reads: int = 1) -> list[Doubles]:
-        """Read every cell alone, without changing it: optional.
-
-        Returns:
-            Siemens (reads, n_pre, n_post) per layer, which may lie outside the network's window;
-            NaN where a read is no good.
-
-        Raises:
-            UnsupportedError: where the device reads no single cells.
-        """
-        raise UnsupportedError(f"{type(self).__name__}: reads no single cells")
-
-    def channel_comparison(self) -> ChannelComparison:
-        """Return what compares sources and readers with a reference; clamp again afterwards.
-
-        Raises:
-            UnsupportedError: where the device has no reference.
-        """
-        raise UnsupportedError(f"{type(self).__name__}: no reference to compare channels with")
-
-    def require(self, nudging: Nudging) -> None:
-        """Refuse, before anything is clamped, a nudging or gains that this backend cannot do.
-
-        Raises:
-            UnsupportedError: naming the nudging or the gains.
-        """
-        name = type(self).__name__
-        if self.network.amplified and not self.has_amplifiers:
-            raise UnsupportedError(
-                f"network.voltage_gain, current_gain: {name} has no amplifiers; leave both at 1"
-            )
-        if nudging.kind != "current" and not self.has_spring:
-            raise UnsupportedError(
-                f"training.nudging: {name} cannot do {nudging.kind!r}; use 'current'"
-            )
 
     def read_batch(self, volts: ArrayLike, samples: int = 1) -> Reading:
         """Read the free phase of each image in turn; the last one stays clamped.
@@ -267,27 +192,11 @@ class Crossbar(ABC):
             np.clip(g, network.g_min_siemens, network.g_max_siemens, out=g)
         return self.program(conductances, bias if network.bias == "current" else None)
 
-    def owed(self) -> list[Floats] | None:
-        """Return what updates asked for beyond `conductances`, siemens (n_pre, n_post) per layer.
-
-        A device whose writes resolve only so much owes smaller changes until they have added up;
-        see `hilep.owed`. None where updates leave nothing owed. Run files keep it.
-        """
-        return None
-
-    def owe(self, siemens: Sequence[ArrayLike]) -> None:
-        """Owe `siemens` more: what `owed` returned with the conductances just programmed.
-
-        Raises:
-            UnsupportedError: where updates leave nothing owed.
-        """
-        raise UnsupportedError(f"{type(self).__name__}: owes its cells nothing between updates")
-
     def state(self) -> dict[str, Any]:
         """Return what a bit-identical resume needs besides arrays, as plain JSON values."""
         return {}
 
-    def restore(self, state: dict[str, Any]) -> None:  # noqa: B027
+    def restore(self, state: dict[str, Any]) -> None:
         """Take up the state that `state` returned; a device without one has nothing to do."""
 
     def snapshot(self) -> dict[str, Any]:
@@ -304,45 +213,3 @@ class Crossbar(ABC):
         trace: TracebackType | None,
     ) -> None:
         self.safe()
-
-
-def within_limit(values: Floats, limit: float, what: str, unit: str) -> Floats:
-    """Return `values` if no magnitude exceeds `limit`.
-
-    Raises:
-        LimitError: naming the node, its value and the limit.
-    """
-    if math.isfinite(limit):
-        beyond = np.flatnonzero(np.abs(values) > limit)
-        if beyond.size:
-            node = int(beyond[0])
-            raise LimitError(
-                f"{what}: node {node} asks for {values[node]:.9g} {unit}, "
-                f"the limit is {limit:.9g} {unit}"
-            )
-    return values
-
-
-def checked_conductances(network: Network, conductances: Sequence[ArrayLike]) -> list[Floats]:
-    """Return `conductances` as arrays of the network's shapes, within its window.
-
-    Raises:
-        BadInputError: for another number of layers, a wrong shape or a NaN.
-        LimitError: for an entry outside the window.
-    """
-    if len(conductances) != len(network.shapes):
-        raise BadInputError(
-            f"program: expected {len(network.shapes)} layers of conductances, "
-            f"got {len(conductances)}"
-        )
-    arrays = []
-    for layer, (values, shape) in enumerate(zip(conductances, network.shapes, strict=True)):
-        g = checked(values, shape, f"program: conductances of layer {layer}")
-        low, high = float(g.min()), float(g.max())
-        if low < network.g_min_siemens or high > network.g_max_siemens:
-            raise LimitError(
-                f"program: conductances of layer {layer} span {low:.9g} to {high:.9g} S, the "
-                f"window is {network.g_min_siemens:.9g} to {network.g_max_siemens:.9g} S"
-            )
-        arrays.append(g)
-    return arrays

@@ -7,6 +7,7 @@ import io
 import os
 import re
 import secrets
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,11 @@ def replacing(path: Path) -> Iterator[Path]:
 
     The file is forced to disk before it takes its name, and the folder after it where the system
     can. On any failure the temporary file is removed and `path` stays as it was.
+
+    Raises:
+        OSError: where `path` is a device, a pipe or a folder, or the file cannot be written.
     """
+    _require_file_or_nothing(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
     try:
         yield temporary
@@ -71,6 +76,24 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _require_file_or_nothing(path: Path) -> None:
+    # Whoever may write there would replace a device such as /dev/null for the whole system.
+    if path.exists() and not path.is_file():
+        raise OSError("there is something that is no file")
+
+
+def require_writable(path: Path) -> None:
+    """Make sure that a file can be written at `path`, before there is anything to lose.
+
+    Raises:
+        StorageError: where it cannot.
+    """
+    with storing(str(path)):
+        _require_file_or_nothing(path)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
 
 
 @contextlib.contextmanager

@@ -25,23 +25,11 @@ import numpy as np
 
 from hilep.arrays import Doubles, Floats
 from hilep.errors import BadInputError
+from hilep.estimators import STATISTIC, Estimator, excess_variance
 from hilep.network import Network
 from hilep.reading import Contrast, LayerUpdate, Reading, Statistic, Update
 
-Estimator: TypeAlias = Literal["square-of-means", "mean-of-squares", "unbiased"]
-"""How N reads estimate dV_second^2 - dV_first^2.
-
-"mean-of-squares" is eq. (10). "square-of-means" has less variance and needs one number per node;
-both are biased where the phases differ in sigma, the second by N times less. "unbiased" is the
-square of means less s_i^2/N + s_j^2/N, from N >= 2 reads.
-"""
 Reduction: TypeAlias = Literal["sum", "mean"]
-
-STATISTIC: dict[Estimator, Statistic] = {
-    "square-of-means": "mean",
-    "mean-of-squares": "samples",
-    "unbiased": "variance",
-}
 
 
 @dataclass(frozen=True)
@@ -54,7 +42,7 @@ class LearningRule:
             `hilep.nudging.beta_difference`.
         eta: siemens^2 / volt^2, one per layer.
         eta_bias: siemens^2, one per layer of free nodes; used with bias currents.
-        estimator: see `Estimator`.
+        estimator: see `hilep.estimators.Estimator`.
         reduction: "sum" or "mean" over the images of a batch.
         reads: N, to refuse an estimator that needs more.
 
@@ -125,7 +113,7 @@ class LearningRule:
             yield from self._sample_blocks(contrast, weight / contrast.first.count)
             return
         first, second = contrast.first, contrast.second
-        excess = _excess(first, second) if self.estimator == "unbiased" else None
+        excess = excess_variance(first, second) if self.estimator == "unbiased" else None
         yield self._update(
             contrast.inputs,
             (first.mean, second.mean),
@@ -288,18 +276,3 @@ def _samples(reading: Reading | None) -> Floats | None:
         return None
     assert reading.volts is not None
     return _flat(reading.volts)
-
-
-def _excess(first: Reading, second: Reading) -> tuple[Doubles | None, Doubles]:
-    """Return the variance of the mean, second phase less first, summed over the batch."""
-
-    def of(a: Reading, b: Reading) -> Doubles:
-        assert a.variance is not None
-        assert b.variance is not None
-        excess = b.variance / b.count - a.variance / a.count
-        return np.asarray(excess.sum(axis=0), dtype=np.float64)
-
-    clamped = None
-    if first.clamped is not None and second.clamped is not None:
-        clamped = of(first.clamped, second.clamped)
-    return clamped, of(first, second)

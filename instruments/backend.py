@@ -7,12 +7,14 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 from pydantic import Field, ValidationInfo, field_validator
 
 from hilep.backends import Backend, Relaxation
 from hilep.config import Section
 from hilep.corrections import Corrections
 from hilep.crossbar import Crossbar
+from hilep.measured import holds_channels, stuck_siemens
 from hilep.network import Network
 
 if TYPE_CHECKING:
@@ -31,8 +33,8 @@ class BenchOptions(Section):
         replay: recording to run from in place of any instrument.
         replay_part: which part of it, from 1 on: there is one for each run that it records.
         replay_in_real_time: whether messages wait until the time at which they were recorded.
-        calibration: calibration file whose gains and offsets correct every read and set, relative
-            to where the command is run.
+        calibration: calibration file whose gains and offsets correct every read and set, and
+            whose stuck cells are left alone, relative to where the command is run.
     """
 
     # The others are checked by what this one is, so it comes first.
@@ -63,12 +65,21 @@ def build(network: Network, options: BenchOptions, relaxation: Relaxation) -> Cr
     """Return the bench that `options` describe; it settles by itself."""
     if options.calibration is None:
         return _bench(network, options)
-    corrections = Corrections.load(options.calibration)
-    late = corrections.expired(datetime.date.today())
+    stuck = stuck_siemens(options.calibration)
+    corrections = None
+    if stuck is None or holds_channels(options.calibration):
+        corrections = Corrections.load(options.calibration)
     bench = _bench(network, options)
-    bench.apply_corrections(corrections)
-    if late is not None:
-        log.warning("hilep: warning: %s", late)
+    if stuck is not None:
+        bench.leave_alone(stuck)
+        count = sum(int(np.isfinite(part).sum()) for part in stuck)
+        if count:
+            log.warning("hilep: %s: %d stuck cells are left alone", options.calibration, count)
+    if corrections is not None:
+        bench.apply_corrections(corrections)
+        late = corrections.expired(datetime.date.today())
+        if late is not None:
+            log.warning("hilep: warning: %s", late)
     return bench
 
 

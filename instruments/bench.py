@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 
 from hilep.arrays import Doubles, Floats, checked, checked_count
 from hilep.corrections import Corrections
-from hilep.crossbar import Crossbar, checked_conductances, within_limit
+from hilep.crossbar import Crossbar
 from hilep.errors import BadInputError
 from hilep.instruments.benchfile import BenchFile
 from hilep.instruments.benchoutputs import BenchOutputs
@@ -33,8 +33,10 @@ from hilep.instruments.circuitchecks import check_network
 from hilep.instruments.comparing import BenchComparison
 from hilep.instruments.correcting import check_corrections
 from hilep.instruments.stations import check_kinds, driver_classes, source_lines
+from hilep.limits import checked_conductances, within_limit
 from hilep.network import Network
 from hilep.nudging import Nudging
+from hilep.pulsing import checked_pause, checked_pulses
 from hilep.reading import Contrast, ProgramReport, Reading, Statistic, Update
 
 
@@ -230,6 +232,17 @@ class Bench(Crossbar):
         self.close()
         self.session.corrections = corrections
 
+    def leave_alone(self, siemens: Sequence[Doubles]) -> None:
+        """Never write cells that are stuck; updates leave them out from the first on.
+
+        Args:
+            siemens: what they hold, NaN for the others, one (n_pre, n_post) per layer.
+
+        Raises:
+            BadInputError: for other shapes than the network's.
+        """
+        self._cells.leave_alone(siemens)
+
     def channel_comparison(self) -> BenchComparison:
         """See `Crossbar.channel_comparison`: `[roles.reference]` of the bench file."""
         return BenchComparison(self)
@@ -239,6 +252,22 @@ class Bench(Crossbar):
         count = checked_count(reads)
         with self.session.turn(self.safe) as station:
             return self.outputs.read_cells(station, count)
+
+    def pulse_response(self, cells: ArrayLike, directions: ArrayLike) -> Doubles:
+        """See `Crossbar.pulse_response`: the first pulse of each schedule, one cell at a time."""
+        chosen, signs = checked_pulses(self.network.shapes, cells, directions)
+        with self.session.turn(self.safe) as station:
+            return self.outputs.pulse_cells(station, chosen, signs)
+
+    def wait(self, seconds: float) -> float:
+        """See `Crossbar.wait`: with every output off, because it may take days."""
+        pause = checked_pause(seconds)
+        with self.session.turn(self.safe):
+            if pause:
+                self.safe()
+        if pause:
+            self.session.sleep(pause)
+        return self.session.now()
 
     # What a bench does better ---------------------------------------------------------------------
 
@@ -319,6 +348,7 @@ class Bench(Crossbar):
         applied = self.session.corrections
         return {
             **({} if applied is None else {"corrections": applied.snapshot()}),
+            **({"stuck_cells": self._cells.stuck} if self._cells.stuck else {}),
             "description": self.description,
             "file": str(self.file.path),
             "file_sha256": self.file.sha256,

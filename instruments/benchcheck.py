@@ -172,6 +172,8 @@ class _Check:
         self._identities()
         with bench.session.turn(bench.safe) as station:
             bench.session.require_supervisor()
+            # A range or limit that an instrument lacks is met before programming drives anything.
+            station.configure()
             self.cells = prepared_cells(
                 station,
                 bench.network,

@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hilep.arrays import Doubles
 from hilep.errors import UnsupportedError
 from hilep.instruments.benchsession import BenchSession
 from hilep.instruments.cells import Cells
 from hilep.instruments.errors import StateUnknownError
+from hilep.instruments.roles import WriteReport
 from hilep.instruments.stations import Station
 from hilep.reading import ProgramReport
 
@@ -46,6 +48,7 @@ class BenchOutputs:
         self._settled = math.nan
         self._change = (math.nan, 0.0)
         self._rested = False
+        self._configured = False
         self._lost = False
         self._times_off = 0
 
@@ -158,16 +161,41 @@ class BenchOutputs:
         station.sources.moved = time.monotonic()
         return [found[:, cells[:, 0] == layer].reshape(reads, *s) for layer, s in enumerate(shapes)]
 
+    def pulse_cells(
+        self, station: Station, cells: NDArray[np.int64], directions: NDArray[np.int64]
+    ) -> Doubles:
+        """Give single pulses to cells; return siemens (pulses + 1, cells).
+
+        Raises:
+            UnsupportedError: the programmer gives no single pulses.
+        """
+        programmer, network = station.programmer, self.session.network
+        if not hasattr(programmer, "pulse_cells"):
+            raise UnsupportedError("roles.program: nothing gives single pulses here")
+        self._rest_for(station)
+        self.cells.doubt(cells)
+        window = network.g_min_siemens, network.g_max_siemens
+        found: Doubles = programmer.pulse_cells(cells, directions, window)
+        known = np.isfinite(found[-1])
+        report = WriteReport(found[-1, known], np.zeros(int(known.sum()), np.bool_))
+        self.cells.record(cells[known], report)
+        station.sources.moved = time.monotonic()
+        return found
+
     def _rest_for(self, station: Station) -> None:
         """Let clamps and nudges rest as the programmer asks."""
         self.session.require_supervisor()
+        if not self.on and not self._configured:
+            # A range or limit that an instrument lacks is met before programming drives anything.
+            station.configure()
+            self._configured = True
         if self.on and station.programmer.rest != "driven":
             self._rest(station, station.programmer.rest == "off")
 
     def forget(self) -> None:
         """Take note that everything is being switched off."""
         self._times_off += 1
-        self.on = self._rested = False
+        self.on = self._rested = self._configured = False
         self._lost = True
         self.volts = None
         self._amps = np.zeros_like(self._amps)

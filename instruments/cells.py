@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilep.arrays import Doubles, Floats
+from hilep.errors import BadInputError
 from hilep.instruments.roles import WriteReport
 from hilep.network import Network
 
@@ -18,7 +19,7 @@ class Cells:
     A cell is written once what is asked differs from what is there by more than a write can
     resolve. Until then the difference is owed: updates add to what is asked, so that it is not
     lost. A cell that failed is left out until all cells are asked for anew, and updates go on from
-    where it is.
+    where it is. A stuck cell is never written.
 
     Args:
         network: its shapes and window.
@@ -33,6 +34,7 @@ class Cells:
         self.wanted: list[Doubles] = []
         self._found = [np.full(shape, np.nan) for shape in network.shapes]
         self._failed = [np.zeros(shape, bool) for shape in network.shapes]
+        self._stuck = [np.full(shape, np.nan) for shape in network.shapes]
 
     @property
     def programmed(self) -> bool:
@@ -44,11 +46,45 @@ class Cells:
         low, high = self.network.g_min_siemens, self.network.g_max_siemens
         return [np.clip(np.nan_to_num(g, nan=low), low, high) for g in self._found]
 
+    def leave_alone(self, siemens: Sequence[Doubles]) -> None:
+        """Take cells as stuck from now on.
+
+        Args:
+            siemens: what they hold, NaN for the others, one (n_pre, n_post) per layer.
+
+        Raises:
+            BadInputError: for other shapes.
+        """
+        shapes = self.network.shapes
+        if tuple(part.shape for part in siemens) != tuple(shapes):
+            raise BadInputError(
+                f"stuck cells: expected layers of {tuple(shapes)}, got "
+                f"{tuple(part.shape for part in siemens)}"
+            )
+        self._stuck = [np.array(part, np.float64) for part in siemens]
+        self._keep_stuck()
+
+    @property
+    def stuck(self) -> list[list[float]]:
+        """Layer, row, column and siemens of each stuck cell."""
+        return [
+            [layer, row, column, float(held[row, column])]
+            for layer, held in enumerate(self._stuck)
+            for row, column in np.argwhere(np.isfinite(held)).tolist()
+        ]
+
+    def _keep_stuck(self) -> None:
+        for found, failed, held in zip(self._found, self._failed, self._stuck, strict=True):
+            known = np.isfinite(held)
+            found[known] = held[known]
+            failed[known] = True
+
     def ask(self, siemens: Sequence[Floats]) -> None:
         """Take `siemens` as what every cell should be, failed ones included."""
         self.wanted = [np.array(g, np.float64) for g in siemens]
         for failed in self._failed:
             failed[:] = False
+        self._keep_stuck()
 
     def add(self, changes: Sequence[Floats]) -> None:
         """Add `changes` to what the cells should be, and clip to the window."""
@@ -80,9 +116,10 @@ class Cells:
             for found, failed in zip(self._found, self._failed, strict=True):
                 found[:] = np.nan
                 failed[:] = False
-            return
-        for layer, row, column in cells:
-            self._found[layer][row, column] = np.nan
+        else:
+            for layer, row, column in cells:
+                self._found[layer][row, column] = np.nan
+        self._keep_stuck()
 
     def record(self, cells: NDArray[np.int64], report: WriteReport) -> None:
         """Take up what writing `cells` achieved."""
@@ -91,6 +128,7 @@ class Cells:
             rows, columns = cells[here, 1], cells[here, 2]
             found[rows, columns] = report.siemens[here]
             failed[rows, columns] = report.failed[here]
+        self._keep_stuck()
 
     def owed(self) -> list[Floats]:
         """Return what was asked for beyond what is there, siemens; 0 where a cell failed."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from hilep.errors import HilepError, StorageError
+from hilep.errors import BadInputError, HilepError, StorageError
 from hilep.instruments.benchfile import BenchFile
 from hilep.instruments.errors import IdentityError, InstrumentError
 from hilep.instruments.roles import SafeReport
@@ -195,6 +195,8 @@ class Connections:
     def _named(self, name: str, error: HilepError) -> HilepError:
         if isinstance(error, IdentityError):
             return IdentityError(f"{self.file.path}: instruments.{name}.expect: {error}")
+        if isinstance(error, BadInputError):
+            return self.file.error(f"instruments.{name}", str(error))
         return error
 
     def _charges(self) -> list[Charge]:

@@ -21,7 +21,7 @@ from hilep.instruments.sourcerole import identities
 from hilep.instruments.sources import is_analog_output, take_outputs
 from hilep.instruments.status import COMPLIANCE
 from hilep.instruments.values import nearest_step
-from hilep.instruments.wiring import Line
+from hilep.instruments.wiring import Line, channel_at
 
 
 class DirectProgrammer:
@@ -36,6 +36,7 @@ class DirectProgrammer:
         maps: of each cell; the section's own map for all where None.
         shared: channels and limits in volts of other roles' analog outputs on the same instruments,
             which take all their channels into use at once.
+        where: what errors call the section.
 
     Attributes:
         lines: the channel of each cell, as [layer][row][column].
@@ -50,11 +51,13 @@ class DirectProgrammer:
         instruments: Mapping[str, Any],
         maps: CellMaps | None = None,
         shared: Mapping[Line, float] | None = None,
+        where: str = "roles.program",
     ) -> None:
         self.section = section
         self.instruments = instruments
         self.maps = maps or CellMaps(ConductanceMap(section.map.volts, section.map.siemens))
         self.shared = dict(shared or {})
+        self._where = where
         self.lines = [[[Line.of(cell) for cell in row] for row in array] for array in section.cells]
         self._all = [line for array in self.lines for row in array for line in row]
         self._names = list(dict.fromkeys(line.instrument for line in self._all))
@@ -86,7 +89,7 @@ class DirectProgrammer:
         if beyond.size:
             place = int(beyond[0])
             raise RangeLimitError(
-                f"{lines[place]}: {volts[place]:.6g} V, expected at most max_v = "
+                f"{self._where}: {lines[place]}: {volts[place]:.6g} V, expected at most max_v = "
                 f"{self.section.max_v:g} V"
             )
         self._switch_on()
@@ -109,7 +112,22 @@ class DirectProgrammer:
         return self.section.model_dump(mode="json")
 
     def _switch_on(self) -> None:
-        """Take the channels into use that are not, at 0 V."""
+        """Take the channels into use that are not, at 0 V: all are configured before any is on.
+
+        Raises:
+            BadInputError: a source lacks a channel, range or limit; no SMU was switched on.
+        """
+        try:
+            fresh = self._configured()
+        except BadInputError as error:
+            raise BadInputError(f"{self._where}: {error}") from error
+        for line, one in fresh.items():
+            one.on()
+            self._ready[line] = one.setup
+
+    def _configured(self) -> dict[Line, Any]:
+        """Configure what is not in use; return the SMU channels that are to be switched on."""
+        fresh: dict[Line, Any] = {}
         for name in self._names:
             instrument = self.instruments[name]
             channels = [line.channel for line in self._all if line.instrument == name]
@@ -118,12 +136,13 @@ class DirectProgrammer:
                 take_outputs(instrument, others | dict.fromkeys(channels, self.section.max_v))
                 continue
             for channel in channels:
-                one, line = instrument.channels[channel], Line(name, channel)
+                line = Line(name, channel)
+                one = channel_at(self.instruments, line)
                 # Whatever switched it off took this configuration from it.
                 if one.setup is None or one.setup is not self._ready.get(line):
                     one.source_voltage(self.section.limit_a, range_v=self.section.range_v)
-                    one.on()
-                    self._ready[line] = one.setup
+                    fresh[line] = one
+        return fresh
 
     def _stepped(self, cells: NDArray[np.int64], lines: Sequence[Line], volts: Doubles) -> Doubles:
         """Return the nearest steps of the sources that the maps know: sources refuse some others.
@@ -178,6 +197,6 @@ def direct_programmer(file: BenchFile, instruments: Mapping[str, Any]) -> Direct
     if not isinstance(section, DirectProgram):
         raise file.error("roles.program.kind", f'{section.kind!r}, expected "direct"')
     try:
-        return DirectProgrammer(section, instruments)
+        return DirectProgrammer(section, instruments, where=f"{file.path}: roles.program")
     except BadInputError as error:
         raise file.error("roles.program.map", str(error)) from error

@@ -32,6 +32,7 @@ from hilep.instruments.pulseschedule import Schedule
 from hilep.instruments.pulsewidths import ArrayResponse, CellResponse
 from hilep.instruments.resting import require_rest
 from hilep.instruments.roles import Rest, WriteReport
+from hilep.instruments.singlepulses import single_pulses
 from hilep.instruments.sourcerole import identities
 from hilep.instruments.wiring import Line, lines_of
 from hilep.instruments.writeverify import write_verify
@@ -44,6 +45,7 @@ class PulseProgrammer:
         section: `[roles.program]`.
         instruments: started, by name.
         others: clamps and nudges, which have to rest meanwhile.
+        where: what errors call the section.
 
     Raises:
         BadInputError: the biasing of unselected lines does not isolate the cells.
@@ -55,11 +57,16 @@ class PulseProgrammer:
     volatile = False
 
     def __init__(
-        self, section: PulseProgram, instruments: Mapping[str, Any], others: Iterable[Line] = ()
+        self,
+        section: PulseProgram,
+        instruments: Mapping[str, Any],
+        others: Iterable[Line] = (),
+        where: str = "roles.program",
     ) -> None:
         self.section = section
         self.instruments = instruments
         self.others = tuple(others)
+        self._where = where
         self.rest: Rest = section.idle
         self.statistics = PulseStatistics()
         self.increase = Schedule.of(section.increase.volts, section.increase.seconds)
@@ -96,7 +103,8 @@ class PulseProgrammer:
         """Bring each cell to its conductance; see `ConductanceProgrammer.program`.
 
         Raises:
-            RangeLimitError: a cell as asked would be read beyond the current limit.
+            BadInputError: a cell as asked would be read beyond the current limit, or a source lacks
+                a channel, range or limit that the section asks for; no output was switched on.
             InstrumentError: a source that should rest does not, a relay did not follow, a bias
                 source met its limit, or an instrument does not answer. The outputs are off then,
                 and cells may be anything.
@@ -104,7 +112,7 @@ class PulseProgrammer:
         most = self.section.limit_a / self.section.read_v
         if np.any(siemens > most):
             raise RangeLimitError(
-                f"roles.program.limit_a: {self.section.limit_a:g} A at read_v = "
+                f"{self._where}.limit_a: {self.section.limit_a:g} A at read_v = "
                 f"{self.section.read_v:g} V reads up to {most:g} S, asked for {np.max(siemens):g} S"
             )
         achieved = np.full(len(cells), np.nan)
@@ -141,6 +149,48 @@ class PulseProgrammer:
                     found[k, place] = one.siemens if one.good else np.nan
         return found
 
+    def pulse_cells(
+        self,
+        cells: NDArray[np.int64],
+        directions: NDArray[np.int64],
+        window: tuple[float, float],
+    ) -> Doubles:
+        """Give single pulses to each cell in turn; see `single_pulses`, and `program` for errors.
+
+        Args:
+            cells: layer, row and column of each (cells, 3).
+            directions: +1 or -1 for each pulse.
+            window: siemens beyond which no pulse drives a cell.
+
+        Returns:
+            Siemens (pulses + 1, cells).
+
+        Raises:
+            BadInputError: more pulses than `max_pulses`; no output was switched on.
+        """
+        if len(directions) > self.section.max_pulses:
+            raise BadInputError(
+                f"{self._where}.max_pulses: {self.section.max_pulses}, asked for "
+                f"{len(directions)} pulses of each cell"
+            )
+        found = np.full((len(directions) + 1, len(cells)), np.nan)
+        if not len(cells):
+            return found
+        with self._switched_on():
+            for place, cell in enumerate(cells):
+                layer, row, column = (int(part) for part in cell)
+                self._paths.select(layer, row, column)
+                self._cell.begin()
+                found[:, place] = single_pulses(
+                    self._cell,
+                    directions.tolist(),
+                    self.increase,
+                    self.decrease,
+                    window,
+                    lambda: self.statistics.unanswered,
+                )
+        return found
+
     def safe(self) -> None:
         """Switch off every instrument that plays the role, sources first."""
         sources = {line.instrument for line in self._sources}
@@ -165,7 +215,10 @@ class PulseProgrammer:
         """Have the sources on, and in the end off, with the running network joined again."""
         try:
             with self._others_at_rest():
-                self._cell.switch_on()
+                try:
+                    self._cell.switch_on()
+                except BadInputError as error:
+                    raise BadInputError(f"{self._where}: {error}") from error
                 yield
                 self._cell.switch_off()
                 self._paths.connect_run()
@@ -229,6 +282,6 @@ def pulse_programmer(file: BenchFile, instruments: Mapping[str, Any]) -> PulsePr
     clamp = roles.clamp
     others = lines_of([*clamp.channels, *clamp.bias_channels, *roles.nudge.channels])
     try:
-        return PulseProgrammer(section, instruments, others)
+        return PulseProgrammer(section, instruments, others, f"{file.path}: roles.program")
     except BadInputError as error:
         raise file.error("roles.program", str(error)) from error

@@ -18,7 +18,7 @@ from hilep.instruments.errors import (
 from hilep.instruments.isolation import Biasing
 from hilep.instruments.programsections import PulseProgram
 from hilep.instruments.status import COMPLIANCE, INVALID, OVERRANGE, SATURATED
-from hilep.instruments.wiring import Line, lines_of
+from hilep.instruments.wiring import Line, channel_at, lines_of
 from hilep.instruments.writeverify import Verified
 
 
@@ -211,4 +211,4 @@ class PulsedCell:
         )
 
     def _channel(self, line: Line) -> Any:
-        return self.instruments[line.instrument].channels[line.channel]
+        return channel_at(self.instruments, line)

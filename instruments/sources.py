@@ -15,7 +15,7 @@ from hilep.instruments.correcting import SourceCorrections
 from hilep.instruments.errors import ComplianceError, InstrumentError
 from hilep.instruments.smu import OTHER, Quantity
 from hilep.instruments.status import COMPLIANCE, names_of
-from hilep.instruments.wiring import Line
+from hilep.instruments.wiring import Line, channel_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,14 @@ class Sources:
         self._read: dict[str, list[str]] = {}
 
     def energise(self, wrapped: Callable[[str, BadInputError], BadInputError]) -> None:
-        """Configure every channel, limit before level, and only then switch on, at 0.
+        """Configure every channel, and only then switch on, at 0; see `configure`."""
+        self.configure(wrapped)
+        self._asked = dict.fromkeys(self.lines, 0.0)
+        self._achieved = dict.fromkeys(self.lines, 0.0)
+        self.switch_on(self.lines)
+
+    def configure(self, wrapped: Callable[[str, BadInputError], BadInputError]) -> None:
+        """Configure every channel, limit before level, without switching on.
 
         Args:
             wrapped: given the bench file's key and what was refused, returns what to raise.
@@ -112,7 +119,7 @@ class Sources:
                     most = self.corrections.most(line, source.max_level, source.source_range)
                     outputs.setdefault(line.instrument, {})[line.channel] = most
                 else:
-                    _configure(instrument, source)
+                    _configure(self.instruments, source)
             except BadInputError as error:
                 raise wrapped(source.key, error) from error
         for name, limits in outputs.items():
@@ -121,9 +128,6 @@ class Sources:
                 take_outputs(self.instruments[name], limits)
             except BadInputError as error:
                 raise wrapped(", ".join(sorted(keys)), error) from error
-        self._asked = dict.fromkeys(self.lines, 0.0)
-        self._achieved = dict.fromkeys(self.lines, 0.0)
-        self.switch_on(self.lines)
 
     def forget(self) -> None:
         """Take note that the outputs were switched off and need `energise` again."""
@@ -270,12 +274,8 @@ class Sources:
                 self._read.setdefault(line.instrument, []).append(line.channel)
 
 
-def _configure(instrument: Any, source: SourceLine) -> None:
-    try:
-        channel = instrument.channels[source.line.channel]
-    except KeyError:
-        offered = ", ".join(instrument.channels)
-        raise BadInputError(f"{source.line}: no such channel, expected one of {offered}") from None
+def _configure(instruments: Mapping[str, Any], source: SourceLine) -> None:
+    channel = channel_at(instruments, source.line)
     if source.quantity == "V":
         channel.source_voltage(
             source.limit,

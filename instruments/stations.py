@@ -233,17 +233,22 @@ class Station:
     def energise(self) -> None:
         """Configure readers and sources, switch on at 0, and bring the supplies to their volts.
 
+        Raises: as `configure`.
+        """
+        self._configure_readers()
+        self.sources.energise(self._named)
+        if self.supply is not None and self.file.sections.roles.supply is not None:
+            self.supply.apply(self.file.sections.roles.supply.volts)
+
+    def configure(self) -> None:
+        """Configure readers and sources without switching on.
+
         Raises:
             ConfigError: an instrument lacks a range, limit or channel that the file asks for; no
                 output is on.
         """
-        try:
-            self.nodes.configure(self.file.sections.roles.nodes.options)
-        except BadInputError as error:
-            raise self._named("roles.nodes", error) from error
-        self.sources.energise(self._named)
-        if self.supply is not None and self.file.sections.roles.supply is not None:
-            self.supply.apply(self.file.sections.roles.supply.volts)
+        self._configure_readers()
+        self.sources.configure(self._named)
 
     def snapshot(self) -> dict[str, Any]:
         """Return what each role is set to, as plain JSON values."""
@@ -255,6 +260,12 @@ class Station:
             "supply": self.supply,
         }
         return {name: role.snapshot() for name, role in roles.items() if role is not None}
+
+    def _configure_readers(self) -> None:
+        try:
+            self.nodes.configure(self.file.sections.roles.nodes.options)
+        except BadInputError as error:
+            raise self._named("roles.nodes", error) from error
 
     def _named(self, key: str, error: BadInputError) -> BadInputError:
         return self.file.error(key, str(error))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
+from hilep.errors import BadInputError
 from hilep.network import Network
 
 _FORM = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)\.([A-Za-z0-9_]+)")
@@ -49,3 +50,17 @@ def node_names(network: Network) -> list[str]:
         for node in range(network.layers[layer])
     ]
     return names + [f"output {node}" for node in range(network.outputs)]
+
+
+def channel_at(instruments: Mapping[str, Any], line: Line) -> Any:
+    """Return the channel of a source-measure unit.
+
+    Raises:
+        BadInputError: the instrument has no such channel.
+    """
+    channels = instruments[line.instrument].channels
+    try:
+        return channels[line.channel]
+    except KeyError:
+        offered = ", ".join(channels)
+        raise BadInputError(f"{line}: no such channel, expected one of {offered}") from None

@@ -31,8 +31,8 @@ class SimulatedCrossbar(SolvedCrossbar):
         solver: `ReferenceSolver` or `FastSolver`.
         sweeps: sweeps of each relaxation; None to relax to `tolerance`.
         tolerance: largest imbalance of currents at any node, as a fraction of its currents.
-        cells: see `SolvedCrossbar`.
-        thermal: see `SolvedCrossbar`.
+        cells: see `SolvedVerbs`.
+        thermal: see `SolvedVerbs`.
 
     Raises:
         BadInputError: unless exactly one of sweeps and tolerance is given.

@@ -127,6 +127,32 @@ class ImperfectCells:
             pulses += int(np.abs(counts).sum())
         return ProgramReport(programmed, pulses=pulses)
 
+    def pulse_response(self, cells: NDArray[np.int64], directions: NDArray[np.int64]) -> Doubles:
+        """Pulse `cells` (cells, 3) one way or the other, +1 or -1 (pulses,), one pulse at a time.
+
+        Returns:
+            Siemens before and after each pulse (pulses + 1, cells).
+
+        Raises:
+            UnsupportedError: cells without a response to pulses.
+        """
+        if self.cells.cell.pulses is None:
+            raise UnsupportedError("device.cells.pulses: not given, so cells take no single pulses")
+        if self._owed is not None:
+            self._owed.forget()
+        found = np.empty((len(directions) + 1, len(cells)))
+        here = [np.flatnonzero(cells[:, 0] == k) for k in range(len(self.network.shapes))]
+        for place in range(len(found)):
+            if place:
+                self.cells.advance(self.update_s)
+            for layer, some in enumerate(here):
+                rows, columns = cells[some, 1], cells[some, 2]
+                if place and len(some):
+                    counts = np.full(len(some), directions[place - 1])
+                    self.cells.pulse(layer, counts, (rows, columns))
+                found[place, some] = self.cells.siemens(layer)[rows, columns]
+        return found
+
     def owed(self) -> list[Floats] | None:
         """Return what cells are owed, siemens (n_pre, n_post) per layer; None without deadband."""
         return None if self._owed is None else list(self._owed.siemens)

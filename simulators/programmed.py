@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hilep.arrays import Doubles, Floats, checked, checked_count
-from hilep.crossbar import Crossbar, checked_conductances, within_limit
+from hilep.crossbar import Crossbar
 from hilep.errors import BadInputError, LimitError
+from hilep.limits import checked_conductances, within_limit
 from hilep.network import Network
+from hilep.pulsing import checked_pause, checked_pulses
 from hilep.reading import ProgramReport, Update
 from hilep.simulators.imperfect import ImperfectCells
 from hilep.simulators.solver import Holder
@@ -32,6 +34,7 @@ class ProgrammedCrossbar(Crossbar):
         self.solver = solver
         self.cells = cells
         self._programmed = False
+        self._waited_s = 0.0
 
     def forget(self) -> None:
         """Drop voltages that were found with other conductances."""
@@ -74,6 +77,28 @@ class ProgrammedCrossbar(Crossbar):
         self._require_programmed("measure_conductances")
         held = self.solver.conductances if self.cells is None else self.cells.siemens()
         return [np.repeat(np.array(g, np.float64)[None], checked_count(reads), 0) for g in held]
+
+    def pulse_response(self, cells: ArrayLike, directions: ArrayLike) -> Doubles:
+        """See `Crossbar.pulse_response`; each pulse takes the time of an update."""
+        self._require_programmed("pulse_response")
+        if self.cells is None:
+            return super().pulse_response(cells, directions)
+        found = self.cells.pulse_response(*checked_pulses(self.network.shapes, cells, directions))
+        self.solver.load(self.cells.siemens())
+        self.forget()
+        return found
+
+    def wait(self, seconds: float) -> float:
+        """See `Crossbar.wait`: on the cells' own clock, at once."""
+        pause = checked_pause(seconds)
+        self._waited_s += pause
+        if self.cells is None:
+            return self._waited_s
+        self.cells.cells.advance(pause)
+        if self.cells.moving and self._programmed:
+            self.solver.load(self.cells.siemens())
+            self.forget()
+        return self.cells.cells.now_s
 
     def bias_currents(self) -> Floats:
         """See `Crossbar.bias_currents`."""

@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from line_server import LineServer, Output
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("hilep", deadline=None)
+settings.load_profile("hilep")
 
 
 @pytest.fixture

@@ -11,6 +11,15 @@ NONE = '0,"No error"'
 ERROR = (":SYST:ERR?", NONE)
 
 
+# Of virtual source meters: source a current, with a limit in volts.
+SOURCE_AMPS = {
+    "2400": ":SOUR:FUNC CURR;:SENS:FUNC 'VOLT','CURR';:SENS:VOLT:PROT {limit};:SOUR:CURR {level}",
+    "2450": ":SOUR:FUNC CURR;:SENS:FUNC 'VOLT';:SOUR:CURR:VLIM {limit};:SOUR:CURR {level}",
+    "B2900": ":SOUR:FUNC:MODE CURR;:SENS:VOLT:PROT {limit};:SOUR:CURR {level}",
+    "2600": "smua.source.func=0 smua.source.limitv={limit} smua.source.leveli={level}",
+}
+
+
 def sent(*messages: str) -> list[Pair]:
     return [(message, None) for message in messages]
 

@@ -195,3 +195,10 @@ def test_the_bench_file_on_the_page_passes_on_its_twin(tmp_path, capsys):
     file.write_text(page.partition("```toml\n")[2].partition("```")[0])
     status, found, _ = answer(capsys, ["bench", "check", str(file), "--virtual"])
     assert (status, failures(found)) == (0, [])
+
+
+@pytest.mark.parametrize("name", ["xor", "iris"])
+def test_the_example_passes_on_its_twin(capsys, name):
+    file = DOCS / "examples" / f"bench-{name}-bench.toml"
+    status, found, _ = answer(capsys, ["bench", "check", str(file), "--virtual"])
+    assert (status, failures(found)) == (0, [])

@@ -6,7 +6,7 @@ import socket
 import time
 
 import pytest
-from virtual_files import tables
+from virtual_files import NETWORK, bench_file, direct, siemens, tables
 
 pytest.importorskip("pymeasure", reason="needs the bench extra")
 pytest.importorskip("nidaqmx", reason="needs the bench extra")
@@ -16,8 +16,12 @@ from bench_checking import answer, everything_is_off, failures, install, served
 from command_line import ENVIRONMENT, start
 
 from hilep.cli import run
+from hilep.errors import BadInputError
 from hilep.instruments import arming
+from hilep.instruments.bench import Bench
 from hilep.instruments.benchfile import BenchFile
+from hilep.simulators.virtual.network_world import NetworkWorld
+from hilep.simulators.virtual.twin import twin
 
 STATE = """
 import os
@@ -128,3 +132,33 @@ def test_a_check_that_is_stopped_leaves_every_output_off(tmp_path, monkeypatch, 
         assert "Traceback" not in err
         assert everything_is_off(resources.world)
     assert arming.armed(file) is None
+
+
+@pytest.mark.parametrize("section", ["clamp", "nudge", "nodes", "program"])
+@pytest.mark.parametrize("kind", [tables, lambda: direct(NETWORK)], ids=["pulses", "direct"])
+def test_what_an_instrument_lacks_is_refused_before_any_output_is_on(
+    tmp_path, capsys, monkeypatch, kind, section
+):
+    """Also before cells are programmed, whose sources are others."""
+    given, driven = kind(), []
+    role = given["roles"][section]
+    role |= {"range_a": 1e3, "max_a": 1e-6} if section == "nudge" else {"range_v": 1e4}
+    if kind is not tables and section in ("clamp", "program"):
+        role["max_v"] = 1e4  # An analog output has no other range.
+    drive = NetworkWorld.drive
+
+    def noted(self, terminal, what):
+        # Analog outputs are driven always, at 0 V.
+        if what.kind == "amps" or what.level:
+            driven.append((terminal, what))
+        drive(self, terminal, what)
+
+    monkeypatch.setattr(NetworkWorld, "drive", noted)
+    file = bench_file(tmp_path, given)
+    assert run(["bench", "check", str(file.path), "--virtual"]) == 2
+    with Bench(file, NETWORK, twin=twin) as bench, pytest.raises(BadInputError):
+        bench.program(siemens(NETWORK, low=1e-6, high=6e-6))
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"hilep: {file.path}: roles.{section}")
+    assert driven == []

@@ -1,5 +1,6 @@
 """`hilep calibrate`: what it answers, what it refuses, and that nothing measured is lost."""
 
+import contextlib
 import json
 import math
 import os
@@ -10,11 +11,12 @@ import numpy as np
 import pytest
 from command_line import settings
 
+from hilep import durable
 from hilep.calibration import calibrating
 from hilep.calibration.calibrationfile import read
 from hilep.cli import run
 from hilep.cli.termination import terminable
-from hilep.errors import StorageError
+from hilep.errors import HilepError, StorageError
 from hilep.reading import SATURATED
 from hilep.simulators.solved import SolvedCrossbar
 
@@ -289,6 +291,36 @@ def test_bad_input_is_one_line_and_writes_nothing(config, tmp_path, capsys, valu
     assert not (tmp_path / "cal.h5").exists()
 
 
+def test_reads_are_kept_where_leaving_the_device_fails(config, tmp_path, capsys, monkeypatch):
+    @contextlib.contextmanager
+    def leaving(*given):
+        with entered(*given) as device:
+            yield device
+        raise HilepError("smu1: its output is not known to be off")
+
+    entered = calibrating.backends.crossbar
+    monkeypatch.setattr(calibrating.backends, "crossbar", leaving)
+    assert run(words(config, tmp_path)) == 1
+    assert "device: smu1: its output is not known to be off" in capsys.readouterr().err
+    kept = read(tmp_path / "cal.h5")
+    assert kept.failed
+    assert kept.reads.free.shape[0] > 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes in folders")
+def test_what_is_no_file_is_not_replaced(config, tmp_path, capsys):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert run(["calibrate", config, "--out", str(pipe), "--overwrite"]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert "no file" in line
+    assert pipe.is_fifo()
+
+
+def refused(**given):
+    raise OSError("no space")
+
+
 def test_files_are_checked_before_anything_is_measured(config, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(calibrating, "measured", None)
     (tmp_path / "cal.h5").write_bytes(b"kept")
@@ -299,6 +331,9 @@ def test_files_are_checked_before_anything_is_measured(config, tmp_path, capsys,
     assert "is not there" in capsys.readouterr().err
     assert run(["calibrate", config, "--out", str(tmp_path)]) == 2
     assert "a folder" in capsys.readouterr().err
+    monkeypatch.setattr(durable.tempfile, "TemporaryFile", refused)
+    assert run(["calibrate", config, "--out", str(tmp_path / "other.h5")]) == 1
+    assert "cannot be written: no space" in capsys.readouterr().err
     assert run(["calibrate", str(tmp_path / "none.toml")]) == 2
     assert "cannot be read" in capsys.readouterr().err
     assert run(["calibrate", config, "--virtual"]) == 2

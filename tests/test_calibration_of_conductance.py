@@ -2,6 +2,7 @@
 
 import json
 
+import h5py
 import numpy as np
 import pytest
 from command_line import settings
@@ -180,6 +181,10 @@ def test_a_twin_of_nothing_is_one_line(tmp_path):
         twin(tmp_path / "cal.h5")
     (tmp_path / "cal.h5").write_text("not HDF5")
     with pytest.raises(ConfigError, match=r"twin_of: .*cal\.h5: damaged"):
+        twin(tmp_path / "cal.h5")
+    with h5py.File(tmp_path / "cal.h5", "w") as file:
+        file.attrs.update({"schema": "hilep-calibration", "version": 2})
+    with pytest.raises(ConfigError, match=r"twin_of: .*cal\.h5: version 2, expected 1"):
         twin(tmp_path / "cal.h5")
 
 

@@ -295,8 +295,13 @@ def test_what_cannot_be_reported_is_one_line(file, tmp_path, capsys):
     short.write_bytes(file.read_bytes())
     with h5py.File(short, "r+") as made:
         del made["sigma"]
+    words_of_none = tmp_path / "none.h5"
+    words_of_none.write_bytes(file.read_bytes())
+    with h5py.File(words_of_none, "r+") as made:
+        made.attrs["device"] = "[]"
     for words, expected in (
         ([other], "something-else"), ([later], "version 99"), ([short], "damaged"),
+        ([words_of_none], "device is no JSON object"),
         ([file, "--follow", "5"], "--follow: only for run files"),
         ([file, "-o", file], "expected another name"),
         ([file, "--port", "0"], "only with --follow"),

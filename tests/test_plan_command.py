@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 
+import h5py
 import numpy as np
 import pytest
 from command_line import SMALL, toml
@@ -71,6 +72,20 @@ def test_costs_are_those_of_the_configuration(small, capsys):
     assert "53.3 min" in answer["verdict"]
     answer, _ = planned(capsys, small, "--scan-per-read", *words(options))
     assert answer["relay_closures"] == 1_600_000
+
+
+def test_portions_of_the_configuration_are_counted(small, capsys):
+    """Four portions: five settlings and scans per image in place of two, and as many reads."""
+    turned = ["--set", "training.reads=100", "--set", "training.interleave=4"]
+    options = {"--sigma": 1e-4, "--critical": 1e-5, **COSTS, "--closures-per-scan": 2}
+    answer, _ = planned(capsys, small, *turned, *words(options))
+    assert answer["hours"] * 3600 == pytest.approx(4000 * (5 * 0.05 + 200 * 1e-3) + 2000)
+    assert answer["relay_closures"] == 4000 * 5 * 2
+    assert not any("interleave" in note for note in answer["notes"])
+    few, _ = planned(capsys, small, *turned, *words({**options, "--critical": 7e-5}))
+    assert few["reads"] == 3
+    assert any("training.interleave = 4 is more than N = 3" in note for note in few["notes"])
+    assert few["hours"] * 3600 == pytest.approx(4000 * (4 * 0.05 + 6 * 1e-3) + 2000)
 
 
 def test_a_plan_beyond_rated_life_is_refused(small, capsys):
@@ -188,6 +203,10 @@ def test_a_calibration_gives_sigma_settling_and_updates(small, tmp_path, capsys)
     assert any("another [network]" in note for note in planned(capsys, small, *other)[0]["notes"])
     beyond, _ = planned(capsys, "--calibration", out, "--critical", 1e-4, status=1)
     assert "longer" in beyond["refusals"][0]
+    with h5py.File(out, "r+") as file:
+        del file["independence"]
+    unknown, _ = planned(capsys, "--calibration", out, "--critical", 4e-4, status=1)
+    assert "eq. (11)" in unknown["refusals"][0], "what was not judged is not taken for granted"
 
 
 def test_levers_follow_the_signal():

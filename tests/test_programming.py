@@ -336,6 +336,7 @@ def bench_file(section, range_v):
         nudge=SimpleNamespace(channels=["clamp.b"]),
     )
     return SimpleNamespace(
+        path="bench.toml",
         sections=SimpleNamespace(roles=roles),
         error=lambda key, message: ConfigError(f"bench.toml: {key}: {message}"),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-_LAWS = "specimen programming updates phases equilibria statistics batches resuming"
+_LAWS = "specimen programming updates phases equilibria statistics batches interleaving resuming"
 # Before these modules are loaded, so that a failed law shows the numbers that broke it.
 pytest.register_assert_rewrite(*(f"hilep.testing.{module}" for module in _LAWS.split()))
 

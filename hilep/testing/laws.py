@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hilep.testing.batches import BatchLaws
 from hilep.testing.equilibria import EquilibriumLaws
+from hilep.testing.interleaving import InterleavingLaws
 from hilep.testing.phases import PhaseLaws
 from hilep.testing.programming import ProgrammingLaws
 from hilep.testing.resuming import ResumingLaws
@@ -15,7 +15,7 @@ class CrossbarLaws(
     PhaseLaws,
     EquilibriumLaws,
     StatisticsLaws,
-    BatchLaws,
+    InterleavingLaws,
     ResumingLaws,
 ):
     """What every `hilep.crossbar.Crossbar` has to do.

@@ -46,8 +46,8 @@ class CircuitCrossbar(SolvedCrossbar):
         network: layers, diodes, biases, amplifiers and limits.
         noise: how reads differ from the true voltages.
         solver: the circuit.
-        cells: see `SolvedCrossbar`.
-        thermal: see `SolvedCrossbar`.
+        cells: see `SolvedVerbs`.
+        thermal: see `SolvedVerbs`.
         settle_s: seconds that a read waits after whatever came before it; None to wait until
             nothing moves. Then one image is read after the other, as on a bench, and every one
             begins where the one before ended.

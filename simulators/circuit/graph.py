@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hilep.arrays import Doubles, checked
-from hilep.crossbar import checked_conductances
 from hilep.errors import BadInputError
+from hilep.limits import checked_conductances
 from hilep.network import Network
 from hilep.simulators.circuit.branches import Branches, BranchesFound, Indices, NodesFound
 from hilep.simulators.circuit.rectifiers import IdealDiode, Rectifier
