@@ -11,7 +11,7 @@ import h5py
 
 from hilep.calibration.calibration import Calibration
 from hilep.calibration.filerecords import load, store
-from hilep.durable import new_hdf5, reason, storing
+from hilep.durable import new_small_hdf5, reason, storing
 from hilep.errors import BadInputError
 
 SCHEMA = "hilep-calibration"
@@ -25,7 +25,7 @@ def write(path: Path, calibration: Calibration) -> None:
     Raises:
         StorageError: where it cannot be written; nothing is left then.
     """
-    with storing(f"calibration file {path}"), new_hdf5(Path(path)) as file:
+    with storing(f"calibration file {path}"), new_small_hdf5(Path(path)) as file:
         file.attrs["schema"] = SCHEMA
         file.attrs["version"] = VERSION
         for name in ATTRIBUTES:

@@ -27,7 +27,7 @@ class LayerCells:
     Attributes:
         siemens: as found last, siemens (n_pre, n_post); NaN where a read was no good.
         u_siemens: its standard uncertainty from reads in a row (n_pre, n_post); NaN for one read.
-        stuck: 1 where a cell does not follow what is asked, else 0 (n_pre, n_post).
+        stuck: whether a cell does not follow what is asked, 1 or 0 (n_pre, n_post).
         stuck_siemens: what a stuck cell holds, siemens (n_pre, n_post); NaN where it is not stuck.
         gain: found over asked, each cell's own (n_pre, n_post); NaN where it is stuck.
         failed: writes that the device reported as failed (n_pre, n_post).

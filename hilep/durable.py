@@ -112,14 +112,32 @@ def new_hdf5(path: Path) -> Iterator[h5py.File]:
             raise stream.failure
 
 
+@contextlib.contextmanager
+def new_small_hdf5(path: Path) -> Iterator[h5py.File]:
+    """Yield an HDF5 file in memory that is written to `path`, in one piece, when it is whole.
+
+    Raises:
+        OSError: where it cannot be written; nothing is left then.
+    """
+    _require_file_or_nothing(path)
+    version = ("v108", "v108")
+    with h5py.File(path.name, "w", driver="core", backing_store=False, libver=version) as file:
+        yield file
+        file.flush()
+        image = file.id.get_file_image()
+    with replacing(path) as temporary:
+        temporary.write_bytes(image)
+
+
 class _Uncomplaining(io.FileIO):
     """A stream that keeps the first failure to write for later and goes on.
 
     HDF5 cannot let go of a file that it cannot write: it tries again when each of its objects is
-    closed, and once more when the process ends.
+    closed, and once more when the process ends. An interruption within a write, passed on to it,
+    can end the process.
     """
 
-    failure: OSError | None = None
+    failure: BaseException | None = None
 
     def write(self, data: Any) -> int:
         whole = memoryview(data).cast("B")
@@ -127,13 +145,13 @@ class _Uncomplaining(io.FileIO):
         while rest and self.failure is None:
             try:
                 rest = rest[super().write(rest) :]
-            except OSError as error:
+            except BaseException as error:
                 self.failure = error
         return len(whole)
 
     def truncate(self, size: int | None = None) -> int:
         try:
             return super().truncate(size)
-        except OSError as error:
+        except BaseException as error:
             self.failure = self.failure or error
             return size or 0

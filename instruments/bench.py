@@ -262,10 +262,9 @@ class Bench(Crossbar):
     def wait(self, seconds: float) -> float:
         """See `Crossbar.wait`: with every output off, because it may take days."""
         pause = checked_pause(seconds)
-        with self.session.turn(self.safe):
-            if pause:
-                self.safe()
+        self.open()
         if pause:
+            self.safe()
             self.session.sleep(pause)
         return self.session.now()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -16,7 +17,8 @@ from hilep.arrays import checked_count
 from hilep.errors import BadInputError
 from hilep.instruments.acquisition import Acquisition
 from hilep.instruments.errors import InstrumentError, RangeLimitError
-from hilep.instruments.relays import RelayCards
+from hilep.instruments.kept import Kept, first_wrong
+from hilep.instruments.relays import RelayCards, listed
 from hilep.instruments.status import without_sentinels
 
 
@@ -82,8 +84,12 @@ class ScanReader(RelayCards):
         """Return the query that starts `sweeps` sweeps, waits for them and returns all readings."""
 
     @abstractmethod
-    def read_back(self, channels: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-        """Ask for the ranges and apertures of `channels`: "range_v" and "nplc", one each."""
+    def kept(self, scan: Scan) -> Sequence[Kept]:
+        """Return what a configuration sets once and a reading depends on."""
+
+    @abstractmethod
+    def kept_of_channels(self, scan: Scan) -> Sequence[Kept]:
+        """Return what it sets for each channel; the queries go out with the list of channels."""
 
     def status_of(self, words: NDArray[np.float64]) -> NDArray[np.uint8]:
         """Return the bits of `hilep.instruments.status` for the instrument's own status words."""
@@ -105,7 +111,7 @@ class ScanReader(RelayCards):
         delay_s: float = 1e-3,
         autozero: bool = True,
     ) -> None:
-        """Set the scan up, and read range and aperture back.
+        """Set the scan up, and read every setting back.
 
         Args:
             channels: numbers, in the order of the columns of every acquisition.
@@ -117,7 +123,7 @@ class ScanReader(RelayCards):
         Raises:
             BadInputError: no such channel, or one that is closed as a path.
             RangeLimitError: no such range, aperture or delay; nothing was sent.
-            InstrumentError: the instrument refused something or took another value.
+            InstrumentError: the instrument refused something or keeps another value.
         """
         chosen = self.checked_channels(channels)
         for channel in chosen:
@@ -134,14 +140,9 @@ class ScanReader(RelayCards):
             for message in self.scan_messages(scan):
                 self.command(message)
             self.drain_errors("configure")
-            found = self.read_back(chosen)
-            for name, expected in (("range_v", scan.range_v), ("nplc", scan.nplc)):
-                if not np.allclose(found[name], expected, rtol=1e-4):
-                    raise InstrumentError(
-                        f"{name} is {found[name].tolist()}, expected {expected:g}",
-                        instrument=self.name,
-                        command="configure",
-                    )
+            for one in self.kept_of_channels(scan):
+                self._compare_each(one, chosen)
+            self.compare(self.kept(scan))
             self._scan, self._scanned = scan, chosen
 
     def acquire(self, samples: int, channels: Sequence[str] | None = None) -> Acquisition:
@@ -205,6 +206,17 @@ class ScanReader(RelayCards):
                 except InstrumentError:
                     pass  # A connection that is gone is opened afresh next.
             return super().recover()
+
+    def _compare_each(self, one: Kept, channels: Sequence[str]) -> None:
+        text = f"{one.query} {listed(channels)}"
+        # Whichever of the two separators a firmware puts between them.
+        answers = re.split("[;,]", self.query(text))
+        if len(answers) != len(channels):
+            raise self.garbled(text, f"expected {len(channels)} answers, got {len(answers)}")
+        for channel, answer in zip(channels, answers, strict=True):
+            wrong = first_wrong([one], [answer])
+            if wrong is not None:
+                raise InstrumentError(f"channel {channel}: {wrong}", instrument=self.name)
 
     def _memory_full(self, scan: Scan, sweeps: int, begun_s: float) -> Acquisition:
         text = f"{self.scan_query(sweeps, len(scan.channels))};{self.error_query}"

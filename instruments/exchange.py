@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from hilep.errors import BadInputError, MissingExtraError
 from hilep.instruments.errors import GarbledAnswerError, InstrumentError, StateUnknownError
+from hilep.instruments.kept import Kept, first_wrong
 from hilep.instruments.locks import InstrumentLock
 from hilep.instruments.session import Session
 
@@ -155,6 +157,27 @@ class Exchanges(Instrument):  # type: ignore[misc]
         """Send a message and return its answer: `query` under pymeasure's name."""
         del query_delay
         return self.query(command)
+
+    # Settings as they are kept.
+
+    def answers_to(self, queries: Sequence[str]) -> list[str]:
+        """Ask settings in one message; return an answer each. This is how it goes in SCPI."""
+        text = ";".join(queries)
+        answers = self.query(text).split(";")
+        if len(answers) != len(queries):
+            raise self.garbled(text, f"expected {len(queries)} answers, got {len(answers)}")
+        return answers
+
+    def compare(self, kept: Sequence[Kept], what: str = "") -> None:
+        """Ask settings; `what` begins the error.
+
+        Raises:
+            InstrumentError: one is not what was asked for; it says which, found and expected.
+        """
+        answers = self.answers_to([one.query for one in kept]) if kept else []
+        wrong = first_wrong(kept, answers)
+        if wrong is not None:
+            raise InstrumentError(what + wrong, instrument=self.name)
 
     # The error queue.
 

@@ -26,6 +26,7 @@ from hilep.instruments.errors import (
 from hilep.instruments.exchange import Exchanges
 from hilep.instruments.identity import Identity as Identity
 from hilep.instruments.identity import mentions
+from hilep.instruments.kept import Kept
 from hilep.instruments.values import number as number
 
 if TYPE_CHECKING:
@@ -99,6 +100,10 @@ class BenchInstrument(Exchanges):
     def prepare(self) -> None:
         """Set the formats that the driver relies on; called at the start, outputs off."""
 
+    def kept_from_start(self) -> Sequence[Kept]:
+        """Return what `prepare` sets and a reading or an output depends on: it is read back."""
+        return ()
+
     def settings(self) -> dict[str, Any]:
         """Ask for every setting, as plain JSON values by name."""
         return {}
@@ -113,6 +118,7 @@ class BenchInstrument(Exchanges):
             BadInputError: it is in another language or mode; only questions were sent to it.
             StateUnknownError: its outputs cannot be made off.
             NotAnswering: it does not answer.
+            InstrumentError: it refused a setting or keeps another one.
         """
         with self.transaction():
             self.session.clear_interface()
@@ -125,6 +131,7 @@ class BenchInstrument(Exchanges):
             self._empty_errors()
             self.prepare()
             self.drain_errors("the start")
+            self.compare(self.kept_from_start())
         return self
 
     def recover(self) -> dict[str, bool]:

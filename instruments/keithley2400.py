@@ -36,6 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilep.instruments.acquisition import Acquisition
+from hilep.instruments.kept import Kept, of_range
 from hilep.instruments.scpi import NODE, SingleChannelScpi
 from hilep.instruments.smu import OTHER, Capability, Quantity, Setup, Span
 from hilep.instruments.status import COMPLIANCE, OVERRANGE, SATURATED, without_sentinels
@@ -73,6 +74,8 @@ class Keithley2400(SingleChannelScpi):
     def prepare(self) -> None:
         """Reset, then set what every configuration shares."""
         for message in (
+            # What *RST puts back to 1 shows that it came.
+            ":TRIG:COUN 2",
             "*RST",
             *self.off_states,
             ":SOUR:CLE:AUTO OFF",
@@ -103,9 +106,38 @@ class Keithley2400(SingleChannelScpi):
             ":SOUR:DEL 0",
         )
 
-    def limit_query(self, channel: str, setup: Setup) -> str:
-        """Return the query of the limit."""
-        return f":SENS:{NODE[OTHER[setup.quantity]]}:PROT?"
+    def kept_from_start(self) -> Sequence[Kept]:
+        """Return what `prepare` sets."""
+        return (
+            Kept(":TRIG:COUN?", 1.0),
+            Kept(":OUTP:SMOD?", "HIMP"),
+            Kept(":SOUR:CLE:AUTO?", False),
+            Kept(":SYST:LFR?", float(self.line_hz)),
+            Kept(":SYST:AZER?", True),
+            Kept(":SENS:AVER?", False),
+            Kept(":SENS:FUNC:CONC?", True),
+            Kept(":SENS:FUNC?", "VOLT,CURR", more=True),
+            Kept(":FORM:DATA?", "ASC"),
+            Kept(":FORM:ELEM?", "VOLT,CURR,TIME,STAT"),
+        )
+
+    def kept(self, channel: str, setup: Setup) -> Sequence[Kept]:
+        """Return what a configuration sets."""
+        source, other = NODE[setup.quantity], NODE[OTHER[setup.quantity]]
+        return (
+            Kept(":OUTP?", False),
+            Kept(":SOUR:FUNC?", source),
+            Kept(f":SOUR:{source}:MODE?", "FIX"),
+            Kept(f":SOUR:{source}:RANG:AUTO?", False),
+            of_range(f":SOUR:{source}:RANG?", setup.source.full),
+            Kept(f":SENS:{other}:PROT?", setup.limit, setup.measure.step),
+            Kept(f":SENS:{other}:RANG:AUTO?", False),
+            of_range(f":SENS:{other}:RANG?", setup.measure.full),
+            Kept(f":SOUR:{source}?", 0.0, setup.source.step),
+            Kept(f":SENS:{other}:NPLC?", setup.nplc),
+            Kept(":SYST:RSEN?", setup.four_wire),
+            Kept(":SOUR:DEL?", 0.0, 1e-6),
+        )
 
     def read_samples(self, samples: int, channels: Sequence[str], start: int) -> Acquisition:
         """Bring `samples` samples in one query."""

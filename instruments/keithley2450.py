@@ -35,6 +35,7 @@ import numpy as np
 
 from hilep.errors import BadInputError
 from hilep.instruments.acquisition import Acquisition
+from hilep.instruments.kept import Kept, of_range
 from hilep.instruments.scpi import NODE, SingleChannelScpi
 from hilep.instruments.smu import OTHER, Capability, Setup, Span
 from hilep.instruments.status import COMPLIANCE, INVALID, OVERRANGE, without_sentinels
@@ -98,8 +99,10 @@ class Keithley2450(SingleChannelScpi):
         Raises:
             BadInputError: the instrument finds another line frequency than `line_hz`.
         """
-        for message in ("*RST", *self.off_states, ":FORM:DATA ASC", ":FORM:ASC:PREC 16"):
+        # What *RST puts back to 1 shows that it came.
+        for message in (":SENS:COUN 2", "*RST", *self.off_states, ":FORM:DATA ASC"):
             self.command(message)
+        self.command(":FORM:ASC:PREC 16")
         answer = self.answer_if_any(":SYST:LFR?")
         if answer is None:
             self._empty_errors()
@@ -130,9 +133,36 @@ class Keithley2450(SingleChannelScpi):
             f":SENS:{other}:RSEN {'ON' if setup.four_wire else 'OFF'}",
         )
 
-    def limit_query(self, channel: str, setup: Setup) -> str:
-        """Return the query of the limit."""
-        return f":SOUR:{_LIMIT_NODE[setup.quantity]}?"
+    def kept_from_start(self) -> Sequence[Kept]:
+        """Return what `prepare` sets."""
+        return (
+            Kept(":SENS:COUN?", 1.0),
+            Kept(":OUTP:VOLT:SMOD?", "HIMP"),
+            Kept(":OUTP:CURR:SMOD?", "HIMP"),
+            Kept(":FORM:DATA?", "ASC"),
+            Kept(":FORM:ASC:PREC?", 16.0),
+        )
+
+    def kept(self, channel: str, setup: Setup) -> Sequence[Kept]:
+        """Return what a configuration sets."""
+        source, other = NODE[setup.quantity], NODE[OTHER[setup.quantity]]
+        return (
+            Kept(":OUTP?", False),
+            Kept(":SOUR:FUNC?", source),
+            Kept(":SENS:FUNC?", other),
+            Kept(f":SOUR:{source}:RANG:AUTO?", False),
+            of_range(f":SOUR:{source}:RANG?", setup.source.full),
+            Kept(f":SOUR:{_LIMIT_NODE[setup.quantity]}?", setup.limit, setup.measure.step),
+            Kept(f":SENS:{other}:RANG:AUTO?", False),
+            of_range(f":SENS:{other}:RANG?", setup.measure.full),
+            Kept(f":SOUR:{source}?", 0.0, setup.source.step),
+            Kept(f":SOUR:{source}:READ:BACK?", True),
+            Kept(f":SOUR:{source}:DEL?", 0.0, 1e-6),
+            Kept(f":SENS:{other}:NPLC?", setup.nplc),
+            Kept(f":SENS:{other}:AZER?", True),
+            Kept(f":SENS:{other}:AVER?", False),
+            Kept(f":SENS:{other}:RSEN?", setup.four_wire),
+        )
 
     def read_samples(self, samples: int, channels: Sequence[str], start: int) -> Acquisition:
         """Bring `samples` samples in one query, behind `start` that the buffer holds."""

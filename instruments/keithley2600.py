@@ -36,41 +36,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilep.instruments.acquisition import Acquisition
+from hilep.instruments.kept import Kept, of_range
 from hilep.instruments.smu import Capability, Setup, Span, acquisition_seconds
 from hilep.instruments.sourcemeter import SourceMeter
 from hilep.instruments.status import COMPLIANCE, INVALID, without_sentinels
+from hilep.instruments.tspfunctions import FUNCTIONS, NAMES
 from hilep.instruments.values import number
 
 _OVER_TEMPERATURE, _COMPLIANCE = 0x02, 0x40
-# One line each, so that every one is a whole chunk and no script has to be loaded.
-_FUNCTIONS = (
-    "function hilep_clear(buffer) "
-    "buffer.clear() buffer.appendmode = 1 buffer.collecttimestamps = 1 end",
-    "function hilep_end(out, smus) for k, smu in ipairs(smus) do "
-    "local level = smu.source.levelv "
-    "if smu.source.func == 0 then level = smu.source.leveli end "
-    'table.insert(out, string.format("%.9e,%d", level, smu.source.output)) end '
-    'local code, message = 0, "Queue Is Empty" '
-    "if errorqueue.count > 0 then code, message = errorqueue.next() end "
-    'print(table.concat(out, ",") .. ";" .. string.format("%d", code) .. "," .. message) end',
-    "function hilep_rows(out, smu, from) local amps, volts = smu.nvbuffer1, smu.nvbuffer2 "
-    'table.insert(out, string.format("%d", amps.n - from)) '
-    "for j = from + 1, amps.n do table.insert(out, string.format("
-    '"%.9e,%.9e,%.9e,%d,%d", volts.readings[j], amps.readings[j], amps.timestamps[j], '
-    "volts.statuses[j], amps.statuses[j])) end end",
-    "function hilep_acquire(token, first, samples, smus) local from = {} "
-    "for k, smu in ipairs(smus) do "
-    "if first then hilep_clear(smu.nvbuffer1) hilep_clear(smu.nvbuffer2) end "
-    "from[k] = smu.nvbuffer1.n smu.measure.count = samples end "
-    "for k, smu in ipairs(smus) do smu.measure.overlappediv(smu.nvbuffer1, smu.nvbuffer2) end "
-    'waitcomplete() local out = {string.format("%d", token)} '
-    "for k, smu in ipairs(smus) do hilep_rows(out, smu, from[k]) end hilep_end(out, smus) end",
-    "function hilep_pulse(token, smu, volts, seconds, limit) local kept = smu.source.limiti "
-    "smu.source.limiti = limit smu.source.levelv = volts delay(seconds) "
-    "local met = smu.source.compliance smu.source.levelv = 0 smu.source.limiti = kept "
-    "local flag = 0 if met then flag = 1 end "
-    'hilep_end({string.format("%d", token), string.format("%d", flag)}, {smu}) end',
-)
 _LOW = tuple(Span(float(f"1e{n}"), float(f"2e{n - 5}")) for n in range(-7, 1))
 _AMPS_2600 = (*_LOW, Span(3.0, 2e-4))
 _AMPS_2610 = (*_LOW, Span(1.5, 5e-5))
@@ -123,7 +96,15 @@ class Keithley2600(SourceMeter):
 
     def prepare(self) -> None:
         """Reset, define the functions, and set what every configuration shares."""
-        for message in ("localnode.prompts = 0", "localnode.showerrors = 0", "reset()"):
+        for message in (
+            "localnode.prompts = 0",
+            "localnode.showerrors = 0",
+            # What reset() puts back to 1 shows that it came.
+            "smua.measure.count = 2",
+            "reset()",
+            # No function of an earlier session may stand in for one that was lost.
+            f"{', '.join(NAMES)} = nil",
+        ):
             self.command(message)
         if "b" not in self._names:
             self.channels.pop("b", None)
@@ -131,7 +112,7 @@ class Keithley2600(SourceMeter):
             "format.data = 1",
             "format.asciiprecision = 16",
             f"localnode.linefreq = {self.line_hz}",
-            *_FUNCTIONS,
+            *FUNCTIONS,
         ):
             self.command(line)
         for name in self.channels:
@@ -156,9 +137,46 @@ class Keithley2600(SourceMeter):
             f"{smu}.source.offmode = 2",
         )
 
-    def limit_query(self, channel: str, setup: Setup) -> str:
-        """Return the query of the limit."""
-        return f"print(smu{channel}.source.limit{'i' if setup.quantity == 'V' else 'v'})"
+    def kept_from_start(self) -> Sequence[Kept]:
+        """Return what `prepare` sets."""
+        return (
+            Kept("smua.measure.count", 1.0),
+            Kept("localnode.prompts", False),
+            Kept("localnode.showerrors", False),
+            Kept("format.data", 1.0),
+            Kept("format.asciiprecision", 16.0),
+            Kept("localnode.linefreq", float(self.line_hz)),
+            *(Kept(f"smu{name}.source.offmode", 2.0) for name in self._names),
+            *(Kept(f"type({name})", "FUNCTION") for name in NAMES),
+        )
+
+    def kept(self, channel: str, setup: Setup) -> Sequence[Kept]:
+        """Return what a configuration sets."""
+        of, at = f"smu{channel}.source", f"smu{channel}.measure"
+        source, other = ("v", "i") if setup.quantity == "V" else ("i", "v")
+        return (
+            Kept(f"{of}.output", False),
+            Kept(f"{of}.func", 1.0 if setup.quantity == "V" else 0.0),
+            Kept(f"{of}.autorange{source}", False),
+            of_range(f"{of}.range{source}", setup.source.full),
+            Kept(f"{of}.limit{other}", setup.limit, setup.measure.step),
+            Kept(f"{of}.level{source}", 0.0, setup.source.step),
+            Kept(f"smu{channel}.sense", setup.four_wire),
+            Kept(f"{at}.autorange{other}", False),
+            of_range(f"{at}.range{other}", setup.measure.full),
+            Kept(f"{at}.nplc", setup.nplc),
+            Kept(f"{at}.filter.enable", False),
+            Kept(f"{at}.autozero", 2.0),
+            Kept(f"{of}.offmode", 2.0),
+        )
+
+    def answers_to(self, queries: Sequence[str]) -> list[str]:
+        """Ask settings in one message and return one answer each."""
+        text = f"print({', '.join(queries)})"
+        answers = self.query(text).replace(",", " ").split()
+        if len(answers) != len(queries):
+            raise self.garbled(text, f"expected {len(queries)} answers, got {len(answers)}")
+        return answers
 
     def output_message(self, channel: str, on: bool) -> str:
         """Return the message that switches the output."""

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from hilep.instruments.daq import Scan, ScanReader
 from hilep.instruments.errors import InstrumentError, RangeLimitError
+from hilep.instruments.kept import Kept, channels_in
 from hilep.instruments.relays import listed
 from hilep.instruments.status import INVALID
 from hilep.instruments.values import number
@@ -105,6 +106,38 @@ class KeithleyDAQ6510(ScanReader):
         questionable = np.nan_to_num(words).astype(np.int64) & _QUESTIONABLE
         return np.where(questionable != 0, INVALID, 0).astype(np.uint8)
 
+    def kept_from_start(self) -> Sequence[Kept]:
+        """Return what `prepare` and the start set."""
+        return (
+            Kept(":ROUT:MULT:CLOS?", "(@)"),
+            Kept(":FORM:DATA?", "ASC"),
+            Kept(":FORM:ASC:PREC?", 16.0),
+            Kept(f":TRAC:FILL:MODE? {_BUFFER}", "ONCE"),
+        )
+
+    def kept(self, scan: Scan) -> Sequence[Kept]:
+        """Return what a configuration sets once; with too few points a read is an error."""
+        return (
+            Kept(":ROUT:SCAN:BUFF?", _BUFFER),
+            Kept(":ROUT:SCAN:MODE?", "USED"),
+            Kept(":ROUT:SCAN:INT?", 0.0, 1e-6),
+            Kept(":ROUT:SCAN:CRE?", listed(scan.channels)),
+        )
+
+    def kept_of_channels(self, scan: Scan) -> Sequence[Kept]:
+        """Return what a configuration sets for each channel."""
+        return (
+            Kept(":SENS:FUNC?", "VOLT"),
+            Kept(":SENS:VOLT:RANG:AUTO?", False),
+            Kept(":SENS:VOLT:RANG?", scan.range_v),
+            Kept(":SENS:VOLT:NPLC?", scan.nplc),
+            Kept(":SENS:VOLT:AZER?", scan.autozero),
+            Kept(":SENS:VOLT:AVER?", False),
+            Kept(":SENS:VOLT:REL:STAT?", False),
+            Kept(":SENS:VOLT:INP?", "AUTO"),
+            Kept(":ROUT:CHAN:DEL?", scan.delay_s, 1e-6),
+        )
+
     def read_back(self, channels: Sequence[str]) -> dict[str, NDArray[np.float64]]:
         """Ask for the ranges and apertures of `channels`."""
         queries = {"range_v": ":SENS:VOLT:RANG?", "nplc": ":SENS:VOLT:NPLC?"}
@@ -142,10 +175,7 @@ class KeithleyDAQ6510(ScanReader):
 
     def closed_in(self, answer: str, channels: Sequence[str]) -> set[str]:
         """Return those of `channels` in a channel list such as (@101,105:107)."""
-        found: set[str] = set()
-        for first, last in re.findall(r"(\d+)(?::(\d+))?", answer):
-            found.update(str(one) for one in range(int(first), int(last or first) + 1))
-        return found & set(channels)
+        return channels_in(answer) & set(channels)
 
     def cycles_query(self, channels: Sequence[str]) -> str:
         """Return the query of the cards' counters."""

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from hilep.instruments.daq import Scan, ScanReader
 from hilep.instruments.errors import RangeLimitError
+from hilep.instruments.kept import Kept
 from hilep.instruments.relays import listed
 from hilep.instruments.values import number
 
@@ -54,8 +55,11 @@ class Keysight34970A(ScanReader):
             self._zero, self._impedance = "SENS:VOLT:DC:ZERO:AUTO", "SENS:VOLT:DC:IMP:AUTO"
 
     def off_messages(self) -> Sequence[str]:
-        """End the scan and put every module to its state at power-on: relays open."""
-        return (":ABOR", ":SYST:CPON ALL")
+        """End the scan and put every module to its state at power-on: relays open.
+
+        Twice, because relays that an earlier session closed cannot be asked for.
+        """
+        return (":ABOR", ":SYST:CPON ALL", ":SYST:CPON ALL")
 
     def prepare(self) -> None:
         """Readings with their time since the scan began, and their channel."""
@@ -96,6 +100,37 @@ class Keysight34970A(ScanReader):
         """Return the query of a scan; a new scan clears the memory."""
         del channels
         return f":TRIG:COUN {sweeps};:INIT;*WAI;:FETC?"
+
+    def kept_from_start(self) -> Sequence[Kept]:
+        """Return what `prepare` sets."""
+        return (
+            Kept(":FORM:READ:ALAR?", False),
+            Kept(":FORM:READ:UNIT?", False),
+            Kept(":FORM:READ:CHAN?", True),
+            Kept(":FORM:READ:TIME?", True),
+            Kept(":FORM:READ:TIME:TYPE?", "REL"),
+        )
+
+    def kept(self, scan: Scan) -> Sequence[Kept]:
+        """Return what a configuration sets once."""
+        return (
+            Kept(":TRIG:SOUR?", "IMM"),
+            Kept(":ROUT:SCAN?", listed(scan.channels)),
+        )
+
+    def kept_of_channels(self, scan: Scan) -> Sequence[Kept]:
+        """Return what a configuration sets for each channel."""
+        return (
+            Kept(":SENS:FUNC?", "VOLT"),
+            Kept(":SENS:VOLT:DC:RANG:AUTO?", False),
+            Kept(":SENS:VOLT:DC:RANG?", scan.range_v),
+            Kept(":SENS:VOLT:DC:NPLC?", scan.nplc),
+            Kept(f":{self._zero}?", scan.autozero),
+            Kept(f":{self._impedance}?", True),
+            Kept(":CALC:SCAL:STAT?", False),
+            Kept(":ROUT:CHAN:DEL:AUTO?", False),
+            Kept(":ROUT:CHAN:DEL?", scan.delay_s, 1e-6),
+        )
 
     def read_back(self, channels: Sequence[str]) -> dict[str, NDArray[np.float64]]:
         """Ask for the ranges and apertures of `channels`."""

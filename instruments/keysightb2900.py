@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilep.instruments.acquisition import Acquisition
+from hilep.instruments.kept import Kept, of_range
 from hilep.instruments.scpi import NODE, ScpiSourceMeter
 from hilep.instruments.smu import OTHER, Capability, Setup, Span
 from hilep.instruments.status import (
@@ -94,7 +95,8 @@ class KeysightB2900(ScpiSourceMeter):
 
     def prepare(self) -> None:
         """Reset, then set what every configuration shares."""
-        for message in ("*RST", f":SYST:LFR {self.line_hz}", ":FORM:DATA ASC"):
+        # What *RST puts back to 1 shows that it came.
+        for message in (":TRIG1:ACQ:COUN 2", "*RST", f":SYST:LFR {self.line_hz}", ":FORM:DATA ASC"):
             self.command(message)
         self.command(":FORM:ELEM:SENS VOLT,CURR,TIME,STAT")
         for name in self._names:
@@ -126,9 +128,42 @@ class KeysightB2900(ScpiSourceMeter):
             f":SENS{channel}:REM {'ON' if setup.four_wire else 'OFF'}",
         )
 
-    def limit_query(self, channel: str, setup: Setup) -> str:
-        """Return the query of the limit."""
-        return f":SENS{channel}:{NODE[OTHER[setup.quantity]]}:PROT?"
+    def kept_from_start(self) -> Sequence[Kept]:
+        """Return what `prepare` sets."""
+        kept = [
+            Kept(":TRIG1:ACQ:COUN?", 1.0),
+            Kept(":SYST:LFR?", float(self.line_hz)),
+            Kept(":FORM:DATA?", "ASC"),
+            Kept(":FORM:ELEM:SENS?", "VOLT,CURR,TIME,STAT"),
+        ]
+        for name in self._names:
+            kept += [
+                Kept(f":OUTP{name}:OFF:MODE?", "HIZ"),
+                Kept(f":OUTP{name}:ON:AUTO?", False),
+                Kept(f":OUTP{name}:OFF:AUTO?", False),
+                Kept(f":TRIG{name}:ACQ:SOUR?", "AINT"),
+            ]
+        return kept
+
+    def kept(self, channel: str, setup: Setup) -> Sequence[Kept]:
+        """Return what a configuration sets."""
+        source, other = NODE[setup.quantity], NODE[OTHER[setup.quantity]]
+        of, at = f":SOUR{channel}", f":SENS{channel}"
+        return (
+            Kept(f":OUTP{channel}?", False),
+            Kept(f"{of}:FUNC:MODE?", source),
+            Kept(f"{of}:FUNC:SHAP?", "DC"),
+            Kept(f"{of}:{source}:MODE?", "FIX"),
+            Kept(f"{of}:{source}:RANG:AUTO?", False),
+            of_range(f"{of}:{source}:RANG?", setup.source.full),
+            Kept(f"{at}:{other}:PROT?", setup.limit, setup.measure.step),
+            Kept(f"{of}:{source}?", 0.0, setup.source.step),
+            Kept(f"{at}:FUNC?", "VOLT,CURR", more=True),
+            Kept(f"{at}:{other}:RANG:AUTO?", False),
+            of_range(f"{at}:{other}:RANG?", setup.measure.full),
+            Kept(f"{at}:{other}:NPLC?", setup.nplc),
+            Kept(f"{at}:REM?", setup.four_wire),
+        )
 
     def output_message(self, channel: str, on: bool) -> str:
         """Return the message that switches the output."""

@@ -41,6 +41,11 @@ class ScpiSourceMeter(SourceMeter):
             self.raise_entry(entry, text)
         return parts
 
+    def answers_to(self, queries: Sequence[str]) -> list[str]:
+        """Ask settings in one message, and why one was refused; return an answer each."""
+        text = ";".join((*queries, self.error_query))
+        return self.query_parts(text, len(queries) + 1)[:-1]
+
     def flag_in(self, answer: str, command: str) -> bool:
         """Return the truth of an answer of 0 or 1; else poison."""
         return bool(self.numbers_in(answer, 1, command)[0])

@@ -14,8 +14,8 @@ from hilep.errors import BadInputError
 from hilep.instruments.acquisition import Acquisition
 from hilep.instruments.errors import InstrumentError, RangeLimitError
 from hilep.instruments.instrument import BenchInstrument, SafeReport
+from hilep.instruments.kept import Kept
 from hilep.instruments.smu import (
-    OTHER,
     Capability,
     Quantity,
     Setup,
@@ -57,8 +57,8 @@ class SourceMeter(BenchInstrument):
         """Return the messages of a configuration: the limit before the level, which is 0."""
 
     @abstractmethod
-    def limit_query(self, channel: str, setup: Setup) -> str:
-        """Return the query of the limit that the instrument keeps."""
+    def kept(self, channel: str, setup: Setup) -> Sequence[Kept]:
+        """Return what a configuration sets and a reading or the output depends on."""
 
     @abstractmethod
     def output_message(self, channel: str, on: bool) -> str:
@@ -215,16 +215,14 @@ class SourceMeter(BenchInstrument):
             self.command(self.output_message(channel, False))
             for message in self.setup_messages(channel, setup):
                 self.command(message)
-            query = self.limit_query(channel, setup)
             self.drain_errors(f"the configuration of channel {channel}")
-            kept = float(self.numbers_in(self.query(query), 1, query)[0])
-            if not math.isclose(kept, limit, rel_tol=0.01, abs_tol=setup.measure.step):
-                raise InstrumentError(
-                    f"channel {channel} keeps a limit of {kept:.6g} {OTHER[quantity]}, "
-                    f"expected {limit:.6g}",
-                    instrument=self.name,
-                    command=query,
-                )
+            try:
+                self.compare(self.kept(channel, setup), f"channel {channel}: ")
+            except InstrumentError:
+                # What was lost may have been the message that switched it off.
+                if self._poison is None:
+                    self.command(self.output_message(channel, False))
+                raise
             self._setups[channel] = setup
             self._levels[channel] = 0.0
         return setup

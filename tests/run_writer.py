@@ -122,6 +122,8 @@ def _endless(path):
     with create(path, config_of(20000)) as run:
         for update in range(20001):
             step(run, update)
+            if update == 20:
+                print("under way", flush=True)
         time.sleep(60)
 
 

@@ -17,7 +17,6 @@ import pytest
 from command_line import ENVIRONMENT
 from noisy_crossbar import NoisyCrossbar, white
 
-from hilep import durable
 from hilep.calibration import calibrationfile
 from hilep.calibration.calibrating import Measurement, evaluated
 from hilep.calibration.calibration import Calibration, Settling
@@ -175,29 +174,19 @@ def test_a_write_that_ends_anywhere_leaves_the_old_file(tmp_path, monkeypatch, f
     old, new = measured(seed=1, pairs=5, reads=20), measured(seed=2, pairs=5, reads=20)
     write(path, old)
     before = path.read_bytes()
-    plain, left = durable._Uncomplaining.write, [0]
+    plain, kept = Path.write_bytes, [0.0]
 
     def limited(self, data):
-        left[0] -= 1
-        if left[0] < 0:
-            if isinstance(failure, OSError):
-                self.failure = self.failure or failure
-                return len(memoryview(data).cast("B"))
-            raise failure
-        return plain(self, data)
+        plain(self, data[: int(kept[0] * len(data))])
+        raise failure
 
-    left[0] = 10**9
-    monkeypatch.setattr(durable._Uncomplaining, "write", limited)
-    write(tmp_path / "counted.h5", new)
-    writes = 10**9 - left[0]
-    (tmp_path / "counted.h5").unlink()
-    assert writes > 50
-    for k in range(0, writes, max(1, writes // 25)):
-        left[0] = k
-        with pytest.raises((Killed, StorageError)):
-            write(path, new)
-        assert path.read_bytes() == before
-    left[0] = 10**9
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", limited)
+        for kept[0] in np.linspace(0, 1, 11):
+            with pytest.raises((Killed, StorageError)):
+                write(path, new)
+            assert path.read_bytes() == before
+            assert list(tmp_path.iterdir()) == [path]
     write(path, new)
     assert same(read(path), new)
 

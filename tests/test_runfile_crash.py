@@ -212,6 +212,8 @@ def test_killed_writers_leave_runs_that_resume(tmp_path):
             env=ENVIRONMENT,
         ) as writer:
             assert writer.stdout.readline().strip() == b"ready"
+            if trial % 4:
+                assert writer.stdout.readline().strip() == b"under way"
             time.sleep(draw.uniform(0, 0.15))
             writer.kill()
         if not path.exists():
