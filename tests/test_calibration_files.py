@@ -149,7 +149,7 @@ def test_plain_h5py_finds_units_and_words(tmp_path):
         assert file["channels/0/gain"].attrs["units"] == "1"
     for name, attributes in datasets(tmp_path / "cal.h5").items():
         assert attributes["units"], name
-        assert attributes["description"].strip('"')[:1].isalpha(), name
+        assert any(map(str.isalpha, attributes["description"][:3])), name
 
 
 def test_the_page_names_every_dataset(tmp_path):
