@@ -104,6 +104,7 @@ class Keithley2400(SingleChannelScpi):
             f":SENS:{other}:NPLC {number(setup.nplc)}",
             f":SYST:RSEN {'ON' if setup.four_wire else 'OFF'}",
             ":SOUR:DEL 0",
+            ":SOUR:DEL:AUTO OFF",
         )
 
     def kept_from_start(self) -> Sequence[Kept]:
@@ -137,6 +138,7 @@ class Keithley2400(SingleChannelScpi):
             Kept(f":SENS:{other}:NPLC?", setup.nplc),
             Kept(":SYST:RSEN?", setup.four_wire),
             Kept(":SOUR:DEL?", 0.0, 1e-6),
+            Kept(":SOUR:DEL:AUTO?", False),
         )
 
     def read_samples(self, samples: int, channels: Sequence[str], start: int) -> Acquisition:

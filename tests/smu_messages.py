@@ -24,6 +24,11 @@ def sent(*messages: str) -> list[Pair]:
     return [(message, None) for message in messages]
 
 
+def read_back(settings: dict[str, str]) -> Pair:
+    """The one query of settings, and its answer."""
+    return ";".join([*settings, ":SYST:ERR?"]), ";".join([*settings.values(), NONE])
+
+
 SWITCHED_ON = (":OUTP ON", ":OUTP1 ON")
 
 ON = [(":OUTP ON", None), ERROR, (":OUTP?", "1")]

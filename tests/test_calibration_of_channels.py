@@ -10,9 +10,12 @@ import virtual_files
 from virtual_files import NETWORK, bench_file, direct, siemens
 
 from hilep.calibration.measurechannels import compare_channel, levels_of, measure_channels
+from hilep.config import load
 from hilep.corrections import ChannelLine, Corrections
+from hilep.data.dataset import Dataset, Split
 from hilep.errors import BadInputError, UnsupportedError
 from hilep.testing import equilibrium
+from hilep.trainer import Trainer
 
 pytest.importorskip("pymeasure", reason="needs the bench extra")
 pytest.importorskip("nidaqmx", reason="needs the bench extra")
@@ -189,6 +192,44 @@ def test_applying_them_makes_reads_sets_and_the_gradient_right(tmp_path, measure
     for name in ("free", "nudged", "contrast"):
         assert errors[True][name] < errors[False][name] / 5, name
     assert errors[True]["free"] < 3e-4
+
+
+def taught(inputs):
+    """Samples whose targets another conductance of the same network reaches."""
+    teacher = siemens(NETWORK, seed=7, low=5e-7, high=9e-6)
+    outputs = [equilibrium(NETWORK, teacher, None, row)[NETWORK.output_slice] for row in inputs]
+    split = Split(
+        inputs.astype(np.float32), np.arange(len(inputs)), np.float32(1), False, np.stack(outputs)
+    )
+    return Dataset("taught", ("left", "right"), split, split, split)
+
+
+def test_applying_them_improves_training(tmp_path, measured):
+    """The same start and the same updates end nearer the targets, as the true volts have it."""
+    inputs = np.array([[0.7, -0.4], [-0.3, 0.8], [0.5, 0.6], [-0.7, -0.5]])
+    dataset = taught(inputs)
+    targets = dataset.train.targets(np.arange(len(inputs)))
+    settings = ["beta_siemens=2e-6", "updates=60", "batch_size=4", "eta=ETA"]
+    training = load(None, [f"training.{one}" for one in settings]).training
+
+    def cost(held):
+        found = [equilibrium(NETWORK, held, None, row)[NETWORK.output_slice] for row in inputs]
+        return float(((np.stack(found) - targets) ** 2).mean())
+
+    fine = tables()
+    fine["roles"]["program"]["tolerance"] = 0.005
+    ends = {}
+    for applied in (False, True):
+        with on_twin(tmp_path, fine) as (bench, _):
+            if applied:
+                bench.apply_corrections(corrections(measured))
+            bench.program(siemens(NETWORK, seed=1, low=2e-6, high=6e-6))
+            begun = cost(bench.conductances())
+            Trainer(bench, dataset, training).run()
+            ends[applied] = cost(bench.conductances())
+    print(begun, ends)
+    assert ends[False] < begun
+    assert ends[True] < ends[False] / 3
 
 
 def test_what_is_there_stays_within_the_limits(tmp_path, measured):

@@ -22,6 +22,10 @@ KEITHLEY_START = [
     (":FORM:ASC:PREC 16", None),
     (':TRAC:FILL:MODE ONCE,"defbuffer1"', None),
     (":SYST:ERR?", '0,"No error;0;0 0"'),
+    (
+        ':ROUT:MULT:CLOS?;:FORM:DATA?;:FORM:ASC:PREC?;:TRAC:FILL:MODE? "defbuffer1"',
+        "(@);ASC;16;ONCE",
+    ),
 ]
 KEITHLEY_CONFIGURE = [
     (':SENS:FUNC "VOLT:DC",(@102,101)', None),
@@ -38,8 +42,19 @@ KEITHLEY_CONFIGURE = [
     (":ROUT:SCAN:MODE USED", None),
     (":ROUT:SCAN:INT 0", None),
     (":SYST:ERR?", '0,"No error;0;0 0"'),
+    (":SENS:FUNC? (@102,101)", '"VOLT:DC";"VOLT:DC"'),
+    (":SENS:VOLT:RANG:AUTO? (@102,101)", "0;0"),
     (":SENS:VOLT:RANG? (@102,101)", "1;1"),
     (":SENS:VOLT:NPLC? (@102,101)", "1;1"),
+    (":SENS:VOLT:AZER? (@102,101)", "1;1"),
+    (":SENS:VOLT:AVER? (@102,101)", "0;0"),
+    (":SENS:VOLT:REL:STAT? (@102,101)", "0;0"),
+    (":SENS:VOLT:INP? (@102,101)", "AUTO;AUTO"),
+    (":ROUT:CHAN:DEL? (@102,101)", "0.001;0.001"),
+    (
+        ":ROUT:SCAN:BUFF?;:ROUT:SCAN:MODE?;:ROUT:SCAN:INT?;:ROUT:SCAN:CRE?",
+        "defbuffer1;USED;0;(@102,101)",
+    ),
 ]
 KEITHLEY_ACQUIRE = (
     ':TRAC:CLE "defbuffer1";:ROUT:SCAN:COUN:SCAN 2;:INIT;*WAI;'
@@ -49,6 +64,7 @@ KEYSIGHT_START = [
     ("*IDN?", "HEWLETT-PACKARD,34970A,0,13-2-2"),
     (":ABOR", None),
     (":SYST:CPON ALL", None),
+    (":SYST:CPON ALL", None),
     (":SYST:ERR?", '+0,"No error"'),
     (":FORM:READ:ALAR OFF", None),
     (":FORM:READ:UNIT OFF", None),
@@ -56,6 +72,10 @@ KEYSIGHT_START = [
     (":FORM:READ:TIME ON", None),
     (":FORM:READ:TIME:TYPE REL", None),
     (":SYST:ERR?", '+0,"No error"'),
+    (
+        ":FORM:READ:ALAR?;:FORM:READ:UNIT?;:FORM:READ:CHAN?;:FORM:READ:TIME?;:FORM:READ:TIME:TYPE?",
+        "0;0;1;1;REL",
+    ),
 ]
 KEYSIGHT_CONFIGURE = [
     (":ROUT:MON:STAT OFF", None),
@@ -69,8 +89,16 @@ KEYSIGHT_CONFIGURE = [
     (":ROUT:CHAN:DEL 1.000000000e-03,(@102,101)", None),
     (":TRIG:SOUR IMM", None),
     (":SYST:ERR?", '+0,"No error"'),
+    (":SENS:FUNC? (@102,101)", '"VOLT","VOLT"'),
+    (":SENS:VOLT:DC:RANG:AUTO? (@102,101)", "0,0"),
     (":SENS:VOLT:DC:RANG? (@102,101)", "+1.00000000E+00,+1.00000000E+00"),
     (":SENS:VOLT:DC:NPLC? (@102,101)", "+1.00000000E+00,+1.00000000E+00"),
+    (":SENS:ZERO:AUTO? (@102,101)", "1,1"),
+    (":INP:IMP:AUTO? (@102,101)", "1,1"),
+    (":CALC:SCAL:STAT? (@102,101)", "0,0"),
+    (":ROUT:CHAN:DEL:AUTO? (@102,101)", "0,0"),
+    (":ROUT:CHAN:DEL? (@102,101)", "+1.00000000E-03,+1.00000000E-03"),
+    (":TRIG:SOUR?;:ROUT:SCAN?", "IMM;#210(@101,102)"),
 ]
 KEYSIGHT_ACQUIRE = ":TRIG:COUN 2;:INIT;*WAI;:FETC?;:SYST:ERR?"
 KEYSIGHT_READINGS = (
@@ -103,11 +131,13 @@ def test_keysight_scan_is_one_query_and_its_order_is_undone():
 
 
 def test_a_range_or_aperture_that_was_not_taken_is_an_error():
-    pairs = [*KEYSIGHT_START, *KEYSIGHT_CONFIGURE[:-1]]
-    pairs.append((":SENS:VOLT:DC:NPLC? (@102,101)", "+1.00000000E+00,+2.00000000E+00"))
+    asked = ":SENS:VOLT:DC:NPLC? (@102,101)"
+    place = next(k for k, (sent, _) in enumerate(KEYSIGHT_CONFIGURE) if sent == asked)
+    pairs = [*KEYSIGHT_START, *KEYSIGHT_CONFIGURE[:place]]
+    pairs.append((asked, "+1.00000000E+00,+2.00000000E+00"))
     with expected_protocol(Keysight34970A, pairs) as daq:
         daq.start()
-        with pytest.raises(InstrumentError, match=r"nplc is \[1.0, 2.0\], expected 1"):
+        with pytest.raises(InstrumentError, match=r"channel 101: :SENS:VOLT:DC:NPLC\? is .*, expected 1"):
             daq.configure(["102", "101"], range_v=1.0)
         with pytest.raises(BadInputError, match="configure first"):
             daq.acquire(1)
@@ -117,6 +147,8 @@ def test_a_daq970a_has_twice_the_memory_and_two_commands_elsewhere():
     other = {
         ":SENS:ZERO:AUTO ON,(@102,101)": ":SENS:VOLT:DC:ZERO:AUTO ON,(@102,101)",
         ":INP:IMP:AUTO ON,(@102,101)": ":SENS:VOLT:DC:IMP:AUTO ON,(@102,101)",
+        ":SENS:ZERO:AUTO? (@102,101)": ":SENS:VOLT:DC:ZERO:AUTO? (@102,101)",
+        ":INP:IMP:AUTO? (@102,101)": ":SENS:VOLT:DC:IMP:AUTO? (@102,101)",
     }
     identity = "Keysight Technologies,DAQ970A,MY12345678,A.02.04-00.16-11.29-00.02-02-01"
     pairs = [(KEYSIGHT_START[0][0], identity), *KEYSIGHT_START[1:]]

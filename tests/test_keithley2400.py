@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,15 @@ pytest.importorskip("pymeasure")
 pytest.importorskip("filelock")
 
 from pymeasure.test import expected_protocol
-from smu_messages import ERROR, NONE, ON, Pair, assert_limit_before_level_before_output, sent
+from smu_messages import (
+    ERROR,
+    NONE,
+    ON,
+    Pair,
+    assert_limit_before_level_before_output,
+    read_back,
+    sent,
+)
 
 from hilep.errors import BadInputError
 from hilep.instruments.errors import GarbledAnswerError, InstrumentError, RangeLimitError
@@ -22,6 +32,7 @@ START_2400 = [
     (":OUTP?", "0"),
     ERROR,
     *sent(
+        ":TRIG:COUN 2",
         "*RST",
         ":OUTP:SMOD HIMP",
         ":SOUR:CLE:AUTO OFF",
@@ -34,7 +45,37 @@ START_2400 = [
         ":FORM:ELEM VOLT,CURR,TIME,STAT",
     ),
     ERROR,
+    read_back(
+        {
+            ":TRIG:COUN?": "1",
+            ":OUTP:SMOD?": "HIMP",
+            ":SOUR:CLE:AUTO?": "0",
+            ":SYST:LFR?": "50",
+            ":SYST:AZER?": "1",
+            ":SENS:AVER?": "0",
+            ":SENS:FUNC:CONC?": "1",
+            ":SENS:FUNC?": '"VOLT:DC","CURR:DC"',
+            ":FORM:DATA?": "ASC",
+            ":FORM:ELEM?": "VOLT,CURR,TIME,STAT",
+        }
+    ),
 ]
+
+KEPT_2400 = {
+    ":OUTP?": "0",
+    ":SOUR:FUNC?": "CURR",
+    ":SOUR:CURR:MODE?": "FIX",
+    ":SOUR:CURR:RANG:AUTO?": "0",
+    ":SOUR:CURR:RANG?": "1.050000E-06",
+    ":SENS:VOLT:PROT?": "5.000000E-01",
+    ":SENS:VOLT:RANG:AUTO?": "0",
+    ":SENS:VOLT:RANG?": "2.100000E+00",
+    ":SOUR:CURR?": "0.000000E+00",
+    ":SENS:VOLT:NPLC?": "1.000000E+00",
+    ":SYST:RSEN?": "0",
+    ":SOUR:DEL?": "0.000000E+00",
+    ":SOUR:DEL:AUTO?": "0",
+}
 
 CURRENT_2400 = [
     *sent(
@@ -49,9 +90,10 @@ CURRENT_2400 = [
         ":SENS:VOLT:NPLC 1.000000000e+00",
         ":SYST:RSEN OFF",
         ":SOUR:DEL 0",
+        ":SOUR:DEL:AUTO OFF",
     ),
     ERROR,
-    (":SENS:VOLT:PROT?", "5.000000E-01"),
+    read_back(KEPT_2400),
 ]
 
 READ_2400 = ":TRIG:COUN 2;:READ?;:SOUR:CURR?;:OUTP?;:SYST:ERR?"
@@ -173,11 +215,23 @@ def test_what_is_refused_sends_nothing() -> None:
             smu.pulse("a", 1.0, 0.01, 1e-6)
 
 
-def test_a_limit_that_is_not_kept_is_an_error() -> None:
-    pairs = [*START_2400, *CURRENT_2400[:-1], (":SENS:VOLT:PROT?", "2.1E+01")]
+@pytest.mark.parametrize(
+    ("query", "found", "expected"),
+    [
+        (":SENS:VOLT:PROT?", "2.1E+01", "0.5"),
+        (":SENS:VOLT:PROT?", "+9.91E+37", "0.5"),
+        (":SOUR:FUNC?", "VOLT", "CURR"),
+        (":SOUR:CURR:RANG?", "1.050000E-05", "1e-06"),
+        (":SYST:RSEN?", "1", "off"),
+    ],
+)
+def test_a_setting_that_is_not_kept_is_an_error(query: str, found: str, expected: str) -> None:
+    asked = read_back({**KEPT_2400, query: found})
+    pairs = [*START_2400, *CURRENT_2400[:-1], asked, (":OUTP OFF", None)]
     with expected_protocol(Keithley2400, pairs) as smu:
         smu.start()
-        with pytest.raises(InstrumentError, match="keeps a limit of 21 V"):
+        what = re.escape(f"channel a: {query} is {found}, expected {expected}")
+        with pytest.raises(InstrumentError, match=what):
             smu.channels["a"].source_current(0.5, range_a=1e-6)
         assert smu.channels["a"].setup is None
 
@@ -203,9 +257,26 @@ def test_a_pulse_is_one_query_and_its_limit_comes_first() -> None:
             ":SENS:CURR:NPLC 1.000000000e+00",
             ":SYST:RSEN ON",
             ":SOUR:DEL 0",
+            ":SOUR:DEL:AUTO OFF",
         ),
         ERROR,
-        (":SENS:CURR:PROT?", "1.0E-05"),
+        read_back(
+            {
+                ":OUTP?": "0",
+                ":SOUR:FUNC?": "VOLT",
+                ":SOUR:VOLT:MODE?": "FIX",
+                ":SOUR:VOLT:RANG:AUTO?": "0",
+                ":SOUR:VOLT:RANG?": "2.0E+00",
+                ":SENS:CURR:PROT?": "1.0E-05",
+                ":SENS:CURR:RANG:AUTO?": "0",
+                ":SENS:CURR:RANG?": "1.0E-05",
+                ":SOUR:VOLT?": "0",
+                ":SENS:CURR:NPLC?": "1",
+                ":SYST:RSEN?": "1",
+                ":SOUR:DEL?": "0",
+                ":SOUR:DEL:AUTO?": "0",
+            }
+        ),
         *ON,
         (pulse, f"+1.5,+1E-06,+1.0,+0;+0;1;{NONE}"),
         (pulse, f"+1.1,+5E-06,+1.2,+8;+0;1;{NONE}"),

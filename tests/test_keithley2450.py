@@ -8,7 +8,7 @@ pytest.importorskip("pymeasure")
 pytest.importorskip("filelock")
 
 from pymeasure.test import expected_protocol
-from smu_messages import ERROR, NONE, ON, sent
+from smu_messages import ERROR, NONE, ON, read_back, sent
 
 from hilep.errors import BadInputError
 from hilep.instruments.keithley2450 import Keithley2450
@@ -22,10 +22,40 @@ START_2450 = [
     *sent(":ABOR", ":OUTP OFF", *OFF_STATES, ":OUTP OFF"),
     (":OUTP?", "0"),
     ERROR,
-    *sent("*RST", *OFF_STATES, ":FORM:DATA ASC", ":FORM:ASC:PREC 16"),
+    *sent(":SENS:COUN 2", "*RST", *OFF_STATES, ":FORM:DATA ASC", ":FORM:ASC:PREC 16"),
     (":SYST:LFR?", "50"),
     ERROR,
+    read_back(
+        {
+            ":SENS:COUN?": "1",
+            ":OUTP:VOLT:SMOD?": "HIMP",
+            ":OUTP:CURR:SMOD?": "HIMP",
+            ":FORM:DATA?": "ASC",
+            ":FORM:ASC:PREC?": "16",
+        }
+    ),
 ]
+
+KEPT_2450 = read_back(
+    {
+        ":OUTP?": "0",
+        ":SOUR:FUNC?": "VOLT",
+        ":SENS:FUNC?": '"CURR:DC"',
+        ":SOUR:VOLT:RANG:AUTO?": "0",
+        ":SOUR:VOLT:RANG?": "2",
+        ":SOUR:VOLT:ILIM?": "1.000000000000000E-05",
+        ":SENS:CURR:RANG:AUTO?": "0",
+        ":SENS:CURR:RANG?": "1E-05",
+        ":SOUR:VOLT?": "0",
+        ":SOUR:VOLT:READ:BACK?": "1",
+        ":SOUR:VOLT:DEL?": "0",
+        ":SOUR:VOLT:DEL:AUTO?": "0",
+        ":SENS:CURR:NPLC?": "1",
+        ":SENS:CURR:AZER?": "1",
+        ":SENS:CURR:AVER?": "0",
+        ":SENS:CURR:RSEN?": "0",
+    }
+)
 
 
 def test_clamps_and_reads_in_one_message_each() -> None:
@@ -42,13 +72,14 @@ def test_clamps_and_reads_in_one_message_each() -> None:
             ":SOUR:VOLT 0.000000000e+00",
             ":SOUR:VOLT:READ:BACK ON",
             ":SOUR:VOLT:DEL 0",
+            ":SOUR:VOLT:DEL:AUTO OFF",
             ":SENS:CURR:NPLC 1.000000000e+00",
             ":SENS:CURR:AZER ON",
             ":SENS:CURR:AVER OFF",
             ":SENS:CURR:RSEN OFF",
         ),
         ERROR,
-        (":SOUR:VOLT:ILIM?", "1.000000000000000E-05"),
+        KEPT_2450,
         *ON,
         (":SOUR:VOLT 3.100000000e-01", None),
         (
@@ -87,6 +118,7 @@ def test_a_pulse_is_one_query_and_its_limit_comes_first() -> None:
         ":SOUR:VOLT 0.000000000e+00",
         ":SOUR:VOLT:READ:BACK ON",
         ":SOUR:VOLT:DEL 0",
+        ":SOUR:VOLT:DEL:AUTO OFF",
         ":SENS:CURR:NPLC 1.000000000e+00",
         ":SENS:CURR:AZER ON",
         ":SENS:CURR:AVER OFF",
@@ -103,7 +135,7 @@ def test_a_pulse_is_one_query_and_its_limit_comes_first() -> None:
         *START_2450,
         *sent(*setup),
         ERROR,
-        (":SOUR:VOLT:ILIM?", "1E-05"),
+        KEPT_2450,
         *ON,
         (pulse, f"5.0E-06,1.2,0.0,8,160;0;1;{NONE}"),
     ]

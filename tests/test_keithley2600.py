@@ -13,8 +13,9 @@ from pymeasure.test import expected_protocol
 from smu_messages import Pair, assert_limit_before_level_before_output, sent
 
 from hilep.instruments.errors import GarbledAnswerError
-from hilep.instruments.keithley2600 import _FUNCTIONS, Keithley2600
+from hilep.instruments.keithley2600 import Keithley2600
 from hilep.instruments.status import COMPLIANCE, INVALID
+from hilep.instruments.tspfunctions import FUNCTIONS
 
 TSP_OFF = ("smua.source.output = 0", "smub.source.output = 0")
 
@@ -36,16 +37,37 @@ START_2600 = [
     *sent(
         "localnode.prompts = 0",
         "localnode.showerrors = 0",
+        "smua.measure.count = 2",
         "reset()",
+        "hilep_clear, hilep_end, hilep_rows, hilep_acquire, hilep_pulse = nil",
         "format.data = 1",
         "format.asciiprecision = 16",
         "localnode.linefreq = 50",
-        *_FUNCTIONS,
+        *FUNCTIONS,
         "smua.source.offmode = 2",
         "smub.source.offmode = 2",
     ),
     TSP_ERROR,
+    (
+        "print(smua.measure.count, localnode.prompts, localnode.showerrors, format.data, "
+        "format.asciiprecision, localnode.linefreq, smua.source.offmode, smub.source.offmode, "
+        "type(hilep_clear), type(hilep_end), type(hilep_rows), type(hilep_acquire), "
+        "type(hilep_pulse))",
+        "1.0e+00\t0.0e+00\t0.0e+00\t1.0e+00\t1.6e+01\t5.0e+01\t2.0e+00\t2.0e+00"
+        + 5 * "\tfunction",
+    ),
 ]
+
+
+def kept_2600(smu: str, source: str, other: str, *found: str) -> Pair:
+    """The query of a configuration's settings and its answer."""
+    items = (
+        "source.output", "source.func", f"source.autorange{source}", f"source.range{source}",
+        f"source.limit{other}", f"source.level{source}", "sense", f"measure.autorange{other}",
+        f"measure.range{other}", "measure.nplc", "measure.filter.enable", "measure.autozero",
+        "source.offmode",
+    )  # fmt: skip
+    return f"print({', '.join(f'{smu}.{item}' for item in items)})", "\t".join(found)
 
 
 def current_2600(smu: str, *, output_b: int = 0) -> list[Pair]:
@@ -66,7 +88,11 @@ def current_2600(smu: str, *, output_b: int = 0) -> list[Pair]:
             f"{smu}.source.offmode = 2",
         ),
         TSP_ERROR,
-        (f"print({smu}.source.limitv)", "5.000000000000000e-01"),
+        kept_2600(
+            *(smu, "i", "v"),
+            *("0.0e+00", "0", "0", "1e-06", "5.000000000000000e-01", "0", "0"),
+            *("0", "1.0", "1.0", "0", "2", "2"),
+        ),
         (f"{smu}.source.output = 1", None),
         TSP_ERROR,
         (TSP_OUTPUTS, f"1.0e+00\t{output_b}"),
@@ -134,6 +160,8 @@ def test_with_one_channel_has_one() -> None:
         for m, a in START_2600
         if m is None or not m.startswith("smub")
     ]
+    asked, kept = start[-1]
+    start[-1] = (asked.replace("smub.source.offmode, ", ""), kept.replace("2.0e+00\t", "", 1))
     start = [("print(smua.source.output)", "0") if m == TSP_OUTPUTS else (m, a) for m, a in start]
     with expected_protocol(Keithley2600, start) as smu:
         smu.start()
@@ -159,7 +187,10 @@ def test_a_pulse_is_one_call() -> None:
             "smua.source.offmode = 2",
         ),
         TSP_ERROR,
-        ("print(smua.source.limiti)", "1e-04"),
+        kept_2600(
+            *("smua", "v", "i", "0", "1", "0", "6.0", "1e-04", "0", "0"),
+            *("0", "1e-04", "1.0", "0", "2", "2"),
+        ),
         ("smua.source.output = 1", None),
         TSP_ERROR,
         (TSP_OUTPUTS, "1\t0"),

@@ -8,7 +8,14 @@ pytest.importorskip("pymeasure")
 pytest.importorskip("filelock")
 
 from pymeasure.test import expected_protocol
-from smu_messages import ERROR, NONE, Pair, assert_limit_before_level_before_output, sent
+from smu_messages import (
+    ERROR,
+    NONE,
+    Pair,
+    assert_limit_before_level_before_output,
+    read_back,
+    sent,
+)
 
 from hilep.instruments.keysightb2900 import KeysightB2900
 from hilep.instruments.status import COMPLIANCE, INVALID, OVERRANGE, SATURATED
@@ -22,13 +29,51 @@ START_B2900 = [
     ),
     (":OUTP1?;:OUTP2?", "0;0"),
     (":SYST:ERR?", '+0,"No error"'),
+    (":TRIG1:ACQ:COUN 2", None),
     *sent("*RST", ":SYST:LFR 50", ":FORM:DATA ASC", ":FORM:ELEM:SENS VOLT,CURR,TIME,STAT"),
     *sent(":OUTP1:OFF:MODE HIZ", ":OUTP1:ON:AUTO OFF", ":OUTP1:OFF:AUTO OFF"),
     (":TRIG1:ACQ:SOUR AINT", None),
     *sent(":OUTP2:OFF:MODE HIZ", ":OUTP2:ON:AUTO OFF", ":OUTP2:OFF:AUTO OFF"),
     (":TRIG2:ACQ:SOUR AINT", None),
     (":SYST:ERR?", '+0,"No error"'),
+    read_back(
+        {
+            ":TRIG1:ACQ:COUN?": "1",
+            ":SYST:LFR?": "50",
+            ":FORM:DATA?": "ASC",
+            ":FORM:ELEM:SENS?": "VOLT,CURR,TIME,STAT",
+            ":OUTP1:OFF:MODE?": "HIZ",
+            ":OUTP1:ON:AUTO?": "0",
+            ":OUTP1:OFF:AUTO?": "0",
+            ":TRIG1:ACQ:SOUR?": "AINT",
+            ":OUTP2:OFF:MODE?": "HIZ",
+            ":OUTP2:ON:AUTO?": "0",
+            ":OUTP2:OFF:AUTO?": "0",
+            ":TRIG2:ACQ:SOUR?": "AINT",
+        }
+    ),
 ]
+
+
+def kept_b2900(c: str, source: str, other: str, span: str, limit: str, measure: str) -> Pair:
+    """The query of a configuration's settings and its answer."""
+    return read_back(
+        {
+            f":OUTP{c}?": "0",
+            f":SOUR{c}:FUNC:MODE?": source,
+            f":SOUR{c}:FUNC:SHAP?": "DC",
+            f":SOUR{c}:{source}:MODE?": "FIX",
+            f":SOUR{c}:{source}:RANG:AUTO?": "0",
+            f":SOUR{c}:{source}:RANG?": span,
+            f":SENS{c}:{other}:PROT?": limit,
+            f":SOUR{c}:{source}?": "+0.00000000E+00",
+            f":SENS{c}:FUNC?": '"VOLT","CURR"',
+            f":SENS{c}:{other}:RANG:AUTO?": "0",
+            f":SENS{c}:{other}:RANG?": measure,
+            f":SENS{c}:{other}:NPLC?": "+1.00000000E+00",
+            f":SENS{c}:REM?": "0",
+        }
+    )
 
 
 def current_b2900(c: str, outputs: str) -> list[Pair]:
@@ -49,7 +94,7 @@ def current_b2900(c: str, outputs: str) -> list[Pair]:
             f":SENS{c}:REM OFF",
         ),
         ERROR,
-        (f":SENS{c}:VOLT:PROT?", "+5.000000E-01"),
+        kept_b2900(c, "CURR", "VOLT", "+1.0E-06", "+5.000000E-01", "+2.0E+00"),
         (f":OUTP{c} ON", None),
         ERROR,
         (":OUTP1?;:OUTP2?", outputs),
@@ -116,7 +161,7 @@ def test_a_pulse_is_its_own_and_only_then_the_source_is_triggered() -> None:
         *START_B2900,
         *sent(*setup),
         ERROR,
-        (":SENS1:CURR:PROT?", "+1.0E-04"),
+        kept_b2900("1", "VOLT", "CURR", "+2.0E+00", "+1.0E-04", "+1.0E-04"),
         (":OUTP1 ON", None),
         ERROR,
         (":OUTP1?;:OUTP2?", "1;0"),
