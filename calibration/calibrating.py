@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from hilep import backends, data, experiment
-from hilep.arrays import Doubles, Floats
+from hilep import backends, experiment
+from hilep.arrays import Doubles
 from hilep.calibration.calibration import Calibration, Settling
+from hilep.calibration.clampedimage import Image, image
 from hilep.calibration.conductance import ConductanceMap
 from hilep.calibration.evaluating import Findings, findings
 from hilep.calibration.hardware import compare_channels, measure_cells
@@ -28,15 +29,13 @@ from hilep.calibration.measuring import (
     long_record,
     nudge_like_training,
 )
+from hilep.calibration.settingsweeps import Against, bootstrapped, measure_against
 from hilep.checkpoint import Checkpoint
 from hilep.config import Config
 from hilep.crossbar import Crossbar
-from hilep.errors import BadInputError, ConfigError, HilepError, UnsupportedError
+from hilep.errors import BadInputError, HilepError, UnsupportedError
 from hilep.nudging import Nudging
 from hilep.provenance import installed_version
-
-_OTHERS = 256
-"""How many samples are looked at for the greatest step of the clamp."""
 
 Told = Callable[[str, int, int], None]
 """Called with what is being measured, how much of it is done, and of how much."""
@@ -50,6 +49,7 @@ class Measurement:
         pairs: reads of both phases in turn.
         record: of the free phase.
         steps: step responses.
+        against: sigma at several settings and levels.
         channels: compared with a reference.
         conductance: of every cell.
         device: the device's snapshot while it was measured.
@@ -62,6 +62,7 @@ class Measurement:
     pairs: list[Pair] = field(default_factory=list)
     record: LongRecord | None = None
     steps: StepResponses | None = None
+    against: Against | None = None
     channels: MeasuredChannels | None = None
     conductance: ConductanceMap | None = None
     device: dict[str, Any] = field(default_factory=dict)
@@ -111,6 +112,7 @@ def measured(
     with done.keeping("device"), backends.crossbar(config, config.network.network()) as device:
         _program(device, config, start, done)
         measure(device, config, clamped, done, told)
+        measure_against(device, config, clamped, done, told)
         compare_channels(device, config, done, told)
         measure_cells(device, config, done, told)
     return done
@@ -128,6 +130,7 @@ def evaluated(config: Config, done: Measurement, sigma_alone: bool = False) -> C
     said = findings(
         reads, done.record, config.network.network(), config.training.reads, sigma_alone
     )
+    bootstrap, refused = bootstrapped(config, reads, said.judged) if not sigma_alone else (None, ())
     return Calibration(
         created=done.created,
         hilep_version=installed_version("hilep") or "not installed",
@@ -142,11 +145,13 @@ def evaluated(config: Config, done: Measurement, sigma_alone: bool = False) -> C
         distribution=said.distribution,
         independence=said.independence,
         allan=said.allan,
+        against=done.against,
+        bootstrap=bootstrap,
         settling=None if done.steps is None else _settling(done.steps, said, config),
         channels=None if done.channels is None else done.channels.channels,
         released=None if done.channels is None else done.channels.released,
         conductance=done.conductance,
-        problems=(*done.problems, *said.problems),
+        problems=(*done.problems, *said.problems, *refused),
         notes=(*done.notes, *worth_saying(said.allan)),
         failed=done.failed,
     )
@@ -254,40 +259,6 @@ def _settling(steps: StepResponses, said: Findings, config: Config) -> Settling:
     return Settling(
         steps.steps, np.array(steps.nodes, np.int64), steps.responses, steps.reads, delay
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """A training sample as it is clamped.
-
-    Attributes:
-        volts: of the inputs (n_in,).
-        targets: of the outputs, volts (n_out,).
-        before: of the inputs of that sample, among the first of the training, whose clamp makes
-            the greatest step to this one (n_in,).
-    """
-
-    volts: Floats
-    targets: Doubles
-    before: Floats
-
-
-def image(config: Config) -> Image:
-    """Return the training sample that `calibration.image` names.
-
-    Raises:
-        ConfigError: where there is none of that number, or data and network do not fit.
-    """
-    dataset = data.load(config.data)
-    dataset.check_layers(config.network.layers)
-    number, images = config.calibration.image, len(dataset.train)
-    if number >= images:
-        raise ConfigError(f"calibration.image: expected 0 to {images - 1}, got {number}")
-    index = np.array([number])
-    volts = dataset.train.volts(index)[0]
-    others = dataset.train.volts(np.arange(min(images, _OTHERS)))
-    farthest = int(np.abs(others - volts).max(axis=1).argmax())
-    return Image(volts, dataset.train.targets(index)[0], others[farthest])
 
 
 def _program(device: Crossbar, config: Config, start: Checkpoint | None, done: Measurement) -> None:

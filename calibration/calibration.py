@@ -17,6 +17,7 @@ from hilep.calibration.independence import Independence
 from hilep.calibration.intervals import SigmaIntervals
 from hilep.calibration.measuring import LongRecord, PairedReads
 from hilep.calibration.phases import PhaseAgreement
+from hilep.calibration.settings import Against, BootstrapIntervals
 from hilep.calibration.settling import StepResponse
 from hilep.calibration.sigma import SigmaEstimate
 from hilep.calibration.stepreads import StepReads
@@ -136,6 +137,8 @@ class Calibration:
         independence: whether reads of the record are independent, or the differences of pairs where
             there is no record.
         allan: Allan deviations of the record.
+        against: sigma at several settings and levels, where that was asked for.
+        bootstrap: intervals that trust no distribution, where they were asked for.
         settling: None where the device cannot show it.
         channels: gain and offset of the channels that were calibrated.
         conductance: every cell, and how writes come out.
@@ -158,6 +161,8 @@ class Calibration:
     distribution: Distribution | None = None
     independence: Independence | None = None
     allan: Drift | None = None
+    against: Against | None = None
+    bootstrap: BootstrapIntervals | None = None
     settling: Settling | None = None
     channels: tuple[ChannelCalibration, ...] | None = None
     released: ReleasedNudge | None = None

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hilep.arrays import Doubles
 from hilep.calibration.conductance import ConductanceMap, LayerCells
+from hilep.calibration.pulsecurves import PulseCurves
 from hilep.report_axes import axes_of_panel, magnified, scale_bar, whole_numbers
 from hilep.report_conductances import LONGEST_SIDE, block_means
 from hilep.report_svg import FIRST, INK, MUTED, Plot, inline
@@ -20,6 +21,9 @@ LEAST_PERCENT = 0.1
 MOST_MARKS = 2000
 """Stuck cells that are marked one by one."""
 
+MOST_CURVES = 50
+"""Cells whose curves are drawn."""
+
 
 def cell_figures(cells: ConductanceMap) -> list[Plot]:
     """Return for each layer a map of conductances, and of gains a map and a histogram.
@@ -29,6 +33,8 @@ def cell_figures(cells: ConductanceMap) -> list[Plot]:
     plots = []
     for k, layer in enumerate(cells.layers, start=1):
         plots += [_conductances(k, layer), _gains(k, layer), _histogram(k, layer)]
+    if cells.curves is not None:
+        plots.append(_curves(cells.curves))
     return plots
 
 
@@ -107,3 +113,20 @@ def _histogram(k: int, layer: LayerCells) -> Plot:
         caption += f" Line: the mean, {away.mean():.3g} %."
     label = f"Histogram of the gains of {away.size} cells of layer {k}."
     return Plot(f"Layer {k}: spread", caption, inline(figure, f"spread-{k}", label))
+
+
+def _curves(curves: PulseCurves) -> Plot:
+    seen = curves.siemens[np.isfinite(curves.siemens)]
+    scale, prefix = prefixed(float(seen.max()) if seen.size else 0.0)
+    figure, axes = axes_of_panel()
+    shown = curves.siemens[:, :MOST_CURVES]
+    axes.plot(np.arange(len(shown)), shown / scale, color=FIRST, lw=0.8, alpha=0.6)
+    axes.set_xlabel("pulse")
+    axes.set_ylabel(f"conductance ({prefix}S)")
+    whole_numbers(axes)
+    ups = int((curves.directions > 0).sum())
+    cells = len(curves.cells)
+    caption = f"{ups} single pulses up and {len(shown) - 1 - ups} down, {shown.shape[1]} of {cells}"
+    label = f"Conductances of {shown.shape[1]} cells after each of {len(shown) - 1} pulses."
+    svg = inline(figure, "pulse-curves", label)
+    return Plot("Potentiation and depression", f"{caption} cells.", svg)

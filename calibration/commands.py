@@ -82,6 +82,7 @@ def _calibrated(config: Config, path: Path, start: Checkpoint | None) -> Calibra
 def answer(calibration: Calibration, path: Path) -> dict[str, Any]:
     """Return what `--json` says of a calibration in the file at `path`."""
     from hilep.calibration.interleaving import mean_gain
+    from hilep.calibration.settings import settings_json
 
     pooled, steady = calibration.sigma.pooled, calibration.independence
     drift = calibration.allan
@@ -94,6 +95,7 @@ def answer(calibration: Calibration, path: Path) -> dict[str, Any]:
         "limited_by_record": None if steady is None else steady.limited_by_record,
         "interleave": None if drift is None else drift.interleave,
         "interleaving_gain": None if drift is None else mean_gain(drift.interleaving_gain),
+        **settings_json(calibration.against, calibration.bootstrap),
         "settling_s": calibration.settling_s,
         "problems": list(calibration.problems),
         "notes": list(calibration.notes),
@@ -103,6 +105,8 @@ def answer(calibration: Calibration, path: Path) -> dict[str, Any]:
 
 
 def _said(calibration: Calibration, path: Path) -> Sequence[str]:
+    from hilep.calibration.settings import settings_lines
+
     pooled, steady = calibration.sigma.pooled, calibration.independence
     lines = [f"hilep: warning: {line}" for line in calibration.problems]
     lines += [f"hilep: {line}" for line in calibration.notes]
@@ -118,6 +122,7 @@ def _said(calibration: Calibration, path: Path) -> Sequence[str]:
             verdict = "independent" if steady.independent else "not independent"
         reach = ", as far as the record reaches" if steady.limited_by_record else ""
         lines.append(f"reads are {verdict}; useful up to N = {steady.max_useful_reads}{reach}")
+    lines += settings_lines(calibration.against)
     if calibration.settling_s is not None:
         lines.append(f"settled {calibration.settling_s:.3g} s after a step")
     lines.append(f"calibration {path}")

@@ -30,6 +30,8 @@ def units(record: Any, name: str) -> str:
     kind = type(record).__name__
     if kind == "ChannelCalibration" and name in _IN_CHANNELS_UNIT:
         return str(record.unit)
+    if kind == "SigmaAtSettings" and name == "values":
+        return "V" if record.setting == "range_v" else "1"
     if (kind, name) in _OWN:
         return _OWN[kind, name]
     if name in _NAMES:

@@ -24,7 +24,7 @@ class PulseCurves:
 
     Attributes:
         cells: layer, row and column of each (cells, 3).
-        directions: +1 or -1 for each pulse (pulses,).
+        directions: of each pulse, +1 or -1 (pulses,).
         siemens: before and after each pulse (pulses + 1, cells); NaN from where a cell gave up.
         step_up_siemens, step_up_siemens_low, step_up_siemens_high: mean rise by a pulse up.
         step_down_siemens, step_down_siemens_low, step_down_siemens_high: mean fall by one down.

@@ -16,6 +16,7 @@ from hilep.calibration.channels import ChannelCalibration
 from hilep.calibration.conductance import ConductanceMap
 from hilep.calibration.driftfigures import covariance_figures, drift_figures
 from hilep.calibration.independencefigures import independence_figures
+from hilep.calibration.settings import Against, settings_lines
 from hilep.calibration.settlingfigures import settling_figures
 from hilep.calibration.sigmafigures import sigma_figures
 from hilep.config import Config
@@ -81,6 +82,7 @@ def sections(calibration: Calibration, config: Config, today: datetime.date) -> 
             covariance_figures(calibration),
             "Absent: no node could be judged.",
         ),
+        *_against(calibration),
         _settling(calibration),
         _channels(calibration, today),
         _cells(calibration),
@@ -96,6 +98,26 @@ def _unjudged(calibration: Calibration) -> str:
     if not calibration.judged.size:
         return "Absent: no node could be judged."
     return "Absent: there are too few reads to judge it."
+
+
+def _against(calibration: Calibration) -> list[Section]:
+    """Return sigma at other settings, where it was asked for."""
+    against = calibration.against
+    if against is None:
+        return []
+    rows = [
+        (table.setting, f"{value:g}", *(_or_unknown(volts) for volts in row))
+        for table in against.tables
+        for value, *row in table.rows()
+    ]
+    headings = ("setting", "value", "sigma", "from", "to")
+    table = Table(headings, rows, frozenset((1, 2, 3, 4))) if rows else None
+    noise = tuple(f"{line}." for line in settings_lines(Against(noise=against.noise)))
+    return [Section("Sigma at other settings", [], table, noise)]
+
+
+def _or_unknown(volts: float) -> str:
+    return "not known" if math.isnan(volts) else quantity(volts, "V", 4)
 
 
 def _settling(calibration: Calibration) -> Section:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from hilep.section import Count, Positive, Section
+from hilep.section import Count, NotNegative, Positive, Section
 
 
 class CalibrationSection(Section):
@@ -26,9 +26,15 @@ class CalibrationSection(Section):
     conductance: bool = False
     conductance_rounds: Annotated[int, Field(ge=3)] = 6
     conductance_reads: Count = 1
-    retention_s: list[Positive] = Field(default_factory=list)
+    retention_s: list[Positive] = Field(default=[])
     pulse_curves: Annotated[int, Field(ge=0)] = 0
     pulse_curve_pulses: Annotated[int, Field(ge=3)] = 50
+
+    nplcs: list[Positive] = Field(default_factory=list)
+    ranges_v: list[Positive] = Field(default_factory=list)
+    levels: list[Annotated[NotNegative, Field(le=1)]] = Field(default_factory=list)
+    noise_apart: bool = False
+    bootstrap: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
     def _cells_are_measured(self) -> CalibrationSection:

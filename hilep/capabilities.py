@@ -63,7 +63,8 @@ class Capabilities:
     def reading_with(self, **settings: float) -> None:
         """Read with other settings of the reader from now on, such as `nplc` or `range_v`.
 
-        What was clamped may be released: clamp again before the next read.
+        Without a setting those of the beginning hold again. What was clamped may be released:
+        clamp again before the next read.
 
         Raises:
             UnsupportedError: where the backend's reader has no such settings.

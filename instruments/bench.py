@@ -69,7 +69,7 @@ class Bench(Crossbar):
         check_network(file, network)
         drivers = driver_classes(file)
         check_kinds(file, drivers)
-        self.file = file
+        self.file = self._as_given = file
         self.network = network
         kind = "bench" if twin is None else "virtual bench"
         self.description = f"{kind} {file.path.name}, {len(drivers)} instruments"
@@ -206,14 +206,14 @@ class Bench(Crossbar):
         return replace(reading, status=status if status.any() else None, delays_s=delays)
 
     def reading_with(self, **settings: float) -> None:
-        """See `Crossbar.reading_with`: the keys are those of `[roles.nodes]`.
+        """See `Crossbar.reading_with`: the keys are those of `[roles.nodes]`, none as in the file.
 
         Outputs go off and the instruments are connected anew: clamp again.
 
         Raises:
             ConfigError: another key, a wrong value, or a reader without that setting.
         """
-        file = self.file.reading_with(settings)
+        file = self.file.reading_with(settings) if settings else self._as_given
         check_kinds(file, driver_classes(file))
         self.close()
         self.file = self.session.file = file

@@ -100,7 +100,7 @@ class Reader:
 
     def __init__(self) -> None:
         self.channels: list[str] = []
-        self.range, self.nplc = "0", "0"
+        self.kept: dict[str, str] = {}
         self.closed: set[str] = set()
         self.sweeps = 1
         self.errors: list[str] = []
@@ -116,15 +116,10 @@ class Reader:
         head = text.split()[0] if text else ""
         if head == ":SYST:ERR?":
             return self.errors.pop(0) if self.errors else '+0,"No error"'
-        if head.endswith("RANG"):
-            self.range = text.split()[1].split(",")[0]
-        elif head.endswith("NPLC"):
-            self.nplc = text.split()[1].split(",")[0]
-        elif head.endswith("RANG?"):
-            return ",".join([self.range] * len(channels))
-        elif head.endswith("NPLC?"):
-            return ",".join([self.nplc] * len(channels))
-        elif head in {":ROUT:CLOS", ":ROUT:MULT:CLOS"}:
+        value = self.kept.get(head[:-1], "0" if head.endswith(":AUTO?") else None)
+        if head.endswith("?") and value is not None:
+            return ",".join([value] * max(1, len(channels)))
+        if head in {":ROUT:CLOS", ":ROUT:MULT:CLOS"}:
             self.closed |= set(channels)
         elif head in {":ROUT:OPEN", ":ROUT:MULT:OPEN"}:
             self.closed -= set(channels)
@@ -137,6 +132,9 @@ class Reader:
         elif head in {":DIAG:REL:CYCL?", ":ROUT:CLOS:COUN?"}:
             return ",".join(f"+{1000 + int(channel)}" for channel in channels)
         else:
+            if " " in text and not head.endswith("?"):
+                value = text.split()[1].split(",")[0]
+                self.kept[head] = {"ON": "1", "OFF": "0"}.get(value, value)
             return self.own(head, text, channels)
         return None
 
@@ -162,8 +160,6 @@ class Keithley(Reader):
             return "SCPI"
         if head == ":ROUT:TERM?":
             return "REAR"
-        if head == ":ROUT:SCAN:MODE?":
-            return "USED"
         if head == ":ROUT:SCAN:CRE?":
             return f"(@{','.join(self.channels)})"
         if head == ":ROUT:MULT:CLOS?":
@@ -180,6 +176,8 @@ class Keysight(Reader):
     def own(self, head: str, text: str, channels: list[str]) -> str | None:
         if head == "*IDN?":
             return "HEWLETT-PACKARD,34970A,0,13-2-2"
+        if head == ":ROUT:SCAN?":
+            return f"#3{4 * len(self.channels) + 2:03d}(@{','.join(self.channels)})"
         if head == ":ROUT:CLOS?":
             return ",".join(str(int(channel in self.closed)) for channel in channels)
         if head == ":FETC?":

@@ -29,6 +29,42 @@ def read_back(settings: dict[str, str]) -> Pair:
     return ";".join([*settings, ":SYST:ERR?"]), ";".join([*settings.values(), NONE])
 
 
+STARTED_2400 = {
+    ":TRIG:COUN?": "1",
+    ":OUTP:SMOD?": "HIMP",
+    ":SOUR:CLE:AUTO?": "0",
+    ":SYST:LFR?": "50",
+    ":SYST:AZER?": "1",
+    ":SENS:AVER?": "0",
+    ":SENS:FUNC:CONC?": "1",
+    ":SENS:FUNC?": '"VOLT:DC","CURR:DC"',
+    ":FORM:DATA?": "ASC",
+    ":FORM:ELEM?": "VOLT,CURR,TIME,STAT",
+}
+"""What a 2400 keeps after its start."""
+
+
+def kept_2400(
+    source: str, other: str, span: str, limit: str, measure: str, four_wire: str = "0"
+) -> dict[str, str]:
+    """What a 2400 keeps after a configuration."""
+    return {
+        ":OUTP?": "0",
+        ":SOUR:FUNC?": source,
+        f":SOUR:{source}:MODE?": "FIX",
+        f":SOUR:{source}:RANG:AUTO?": "0",
+        f":SOUR:{source}:RANG?": span,
+        f":SENS:{other}:PROT?": limit,
+        f":SENS:{other}:RANG:AUTO?": "0",
+        f":SENS:{other}:RANG?": measure,
+        f":SOUR:{source}?": "0.000000E+00",
+        f":SENS:{other}:NPLC?": "1.000000E+00",
+        ":SYST:RSEN?": four_wire,
+        ":SOUR:DEL?": "0.000000E+00",
+        ":SOUR:DEL:AUTO?": "0",
+    }
+
+
 SWITCHED_ON = (":OUTP ON", ":OUTP1 ON")
 
 ON = [(":OUTP ON", None), ERROR, (":OUTP?", "1")]

@@ -10,6 +10,7 @@ pytest.importorskip("pymeasure")
 pytest.importorskip("filelock")
 
 from line_server import SHORT_S, Answer, HangUp, Late, LineServer, Output
+from smu_messages import STARTED_2400, kept_2400, read_back
 
 from hilep.instruments.errors import GarbledAnswerError, InstrumentError, StateUnknownError
 from hilep.instruments.keithley2400 import Keithley2400
@@ -22,7 +23,9 @@ GOOD = '+2.0,+0,+1,+0;+0;1;0,"No error"'
 def smu(server: LineServer, output: Output) -> Iterator[Keithley2400]:
     output.answers |= {
         "*IDN?": "KEITHLEY INSTRUMENTS INC.,MODEL 2400,1,C30",
-        ":SENS:VOLT:PROT?": "5.0E-01",
+        **dict([read_back(STARTED_2400)]),
+        **dict([read_back(kept_2400("CURR", "VOLT", "1E-06", "5.0E-01", "2"))]),
+        **dict([read_back(kept_2400("VOLT", "CURR", "2", "1.0E-05", "1.0E-05"))]),
     }
     with Keithley2400(server.resource, timeout_s=SHORT_S) as started:
         started.channels["a"].source_current(0.5, range_a=1e-6)
@@ -64,7 +67,6 @@ def test_a_pulse_is_never_given_again_after_a_fault(
     smu: Keithley2400, server: LineServer, output: Output
 ) -> None:
     smu.channels["a"].off()
-    output.answers[":SENS:CURR:PROT?"] = "1.0E-05"
     smu.channels["a"].source_voltage(1e-5, range_v=2)
     smu.channels["a"].on()
     lines = len(server.received)

@@ -24,7 +24,11 @@ from hilep.calibration.calibrationfile import read, write
 from hilep.calibration.channels import ChannelCalibration, calibrate_channel, released_nudge
 from hilep.calibration.conductance import ConductanceMap, LayerCells
 from hilep.calibration.delay import settling_delay
+from hilep.calibration.measuresigma import NoiseApart
 from hilep.calibration.measuring import alternating, long_record
+from hilep.calibration.pulsecurves import pulse_curves
+from hilep.calibration.retention import retention
+from hilep.calibration.settings import Against, BootstrapIntervals, SigmaAtSettings
 from hilep.calibration.settling import step_response
 from hilep.calibration.stepreads import StepReads
 from hilep.config import load
@@ -76,10 +80,19 @@ def whole():
     )
     ones = np.ones((2, 3))
     layer = LayerCells(ones, ones, ones.astype(np.uint8), ones, ones, ones.astype(np.int64))
-    cells = ConductanceMap((layer, layer), 6, 1, 2.5, *np.linspace(0, 1, 9).tolist())
+    kept = retention([1 + generator.random((4, 2, 2, 3))], np.array([1.0, 2, 3]), [ones > 0])
+    steps_of = np.repeat([1, -1], 4)
+    curves = pulse_curves(np.array([[0, 1, 2], [0, 0, 0]]), steps_of, np.ones((9, 2)), 0.0, 2.0)
+    cells = ConductanceMap(
+        (layer, layer), 6, 1, 2.5, *np.linspace(0, 1, 9).tolist(), retention=kept, curves=curves
+    )
+    table = SigmaAtSettings.of("nplc", [0.1], [measured().sigma])
+    volts = dataclasses.replace(table, setting="range_v")
+    sweeps = Against(table, volts, volts, NoiseApart(1e-4, 0.0, 0.0, 1e-5, False))
+    bootstrap = BootstrapIntervals(np.ones(6), np.full(6, np.nan), np.ones(6), 99, 0.95)
     return dataclasses.replace(
         measured(noise=noise, reads=1024), settling=steps, channels=(channel, channel),
-        notes=("a note",), failed=True, released=released, conductance=cells,
+        against=sweeps, bootstrap=bootstrap, notes=("a note",), failed=True, released=released, conductance=cells,
     )  # fmt: skip
 
 
@@ -147,6 +160,8 @@ def test_plain_h5py_finds_units_and_words(tmp_path):
         assert file["allan/allan/deviation_v"].shape == (len(file["judged"]), 9)
         assert file["channels/0/offset"].attrs["units"] == "V"
         assert file["channels/0/gain"].attrs["units"] == "1"
+        assert file["against/nplc/values"].attrs["units"] == "1"
+        assert file["against/range_v/values"].attrs["units"] == "V"
     for name, attributes in datasets(tmp_path / "cal.h5").items():
         assert attributes["units"], name
         assert any(map(str.isalpha, attributes["description"][:3])), name

@@ -2,6 +2,7 @@
 
 import contextlib
 
+import h5py
 import numpy as np
 import pytest
 import virtual_files
@@ -189,3 +190,29 @@ def test_a_measured_stuck_cell_takes_no_pulse_and_is_left_out_of_updates(tmp_pat
     with on_twin(tmp_path, cells) as (bench, _):
         report = bench.program(wanted)
         assert report.failed == ((layer, row, column),)
+
+
+def test_a_calibration_of_cells_alone_gives_its_stuck_ones_to_the_bench(tmp_path, caplog):
+    from hilep import backends
+    from hilep.config import validated
+
+    path = tmp_path / "cal.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["schema"], file.attrs["version"] = "hilep-calibration", 1
+        for number, held in enumerate(mask()):
+            file[f"conductance/layers/{number}/stuck"] = np.isfinite(held).astype(np.uint8)
+            file[f"conductance/layers/{number}/stuck_siemens"] = held
+    bench = virtual_files.bench_file(tmp_path, virtual_files.tables())
+    network = {
+        "layers": [2, 3, 2], "bias": "row", "bias_v": 0.5, "g_min_siemens": 1e-7,
+        "g_max_siemens": 1e-5,
+    }  # fmt: skip
+    device = {"backend": "bench", "file": str(bench.path), "calibration": str(path)}
+    asked = validated({"network": network, "device": device}, "test")
+    found = backends.crossbar(asked, asked.network.network())
+    assert found.snapshot()["stuck_cells"] == [STUCK]
+    assert "1 stuck cells are left alone" in caplog.text
+    with h5py.File(path, "r+") as file:
+        del file["conductance"]
+    with pytest.raises(BadInputError, match="holds no gains and offsets"):
+        backends.crossbar(asked, NETWORK)

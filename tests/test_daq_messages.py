@@ -137,7 +137,9 @@ def test_a_range_or_aperture_that_was_not_taken_is_an_error():
     pairs.append((asked, "+1.00000000E+00,+2.00000000E+00"))
     with expected_protocol(Keysight34970A, pairs) as daq:
         daq.start()
-        with pytest.raises(InstrumentError, match=r"channel 101: :SENS:VOLT:DC:NPLC\? is .*, expected 1"):
+        with pytest.raises(
+            InstrumentError, match=r"channel 101: :SENS:VOLT:DC:NPLC\? is .*, expected 1"
+        ):
             daq.configure(["102", "101"], range_v=1.0)
         with pytest.raises(BadInputError, match="configure first"):
             daq.acquire(1)

@@ -15,8 +15,10 @@ from smu_messages import (
     ERROR,
     NONE,
     ON,
+    STARTED_2400,
     Pair,
     assert_limit_before_level_before_output,
+    kept_2400,
     read_back,
     sent,
 )
@@ -45,37 +47,10 @@ START_2400 = [
         ":FORM:ELEM VOLT,CURR,TIME,STAT",
     ),
     ERROR,
-    read_back(
-        {
-            ":TRIG:COUN?": "1",
-            ":OUTP:SMOD?": "HIMP",
-            ":SOUR:CLE:AUTO?": "0",
-            ":SYST:LFR?": "50",
-            ":SYST:AZER?": "1",
-            ":SENS:AVER?": "0",
-            ":SENS:FUNC:CONC?": "1",
-            ":SENS:FUNC?": '"VOLT:DC","CURR:DC"',
-            ":FORM:DATA?": "ASC",
-            ":FORM:ELEM?": "VOLT,CURR,TIME,STAT",
-        }
-    ),
+    read_back(STARTED_2400),
 ]
 
-KEPT_2400 = {
-    ":OUTP?": "0",
-    ":SOUR:FUNC?": "CURR",
-    ":SOUR:CURR:MODE?": "FIX",
-    ":SOUR:CURR:RANG:AUTO?": "0",
-    ":SOUR:CURR:RANG?": "1.050000E-06",
-    ":SENS:VOLT:PROT?": "5.000000E-01",
-    ":SENS:VOLT:RANG:AUTO?": "0",
-    ":SENS:VOLT:RANG?": "2.100000E+00",
-    ":SOUR:CURR?": "0.000000E+00",
-    ":SENS:VOLT:NPLC?": "1.000000E+00",
-    ":SYST:RSEN?": "0",
-    ":SOUR:DEL?": "0.000000E+00",
-    ":SOUR:DEL:AUTO?": "0",
-}
+KEPT_2400 = kept_2400("CURR", "VOLT", "1.050000E-06", "5.000000E-01", "2.100000E+00")
 
 CURRENT_2400 = [
     *sent(
@@ -260,23 +235,7 @@ def test_a_pulse_is_one_query_and_its_limit_comes_first() -> None:
             ":SOUR:DEL:AUTO OFF",
         ),
         ERROR,
-        read_back(
-            {
-                ":OUTP?": "0",
-                ":SOUR:FUNC?": "VOLT",
-                ":SOUR:VOLT:MODE?": "FIX",
-                ":SOUR:VOLT:RANG:AUTO?": "0",
-                ":SOUR:VOLT:RANG?": "2.0E+00",
-                ":SENS:CURR:PROT?": "1.0E-05",
-                ":SENS:CURR:RANG:AUTO?": "0",
-                ":SENS:CURR:RANG?": "1.0E-05",
-                ":SOUR:VOLT?": "0",
-                ":SENS:CURR:NPLC?": "1",
-                ":SYST:RSEN?": "1",
-                ":SOUR:DEL?": "0",
-                ":SOUR:DEL:AUTO?": "0",
-            }
-        ),
+        read_back(kept_2400("VOLT", "CURR", "2.0E+00", "1.0E-05", "1.0E-05", "1")),
         *ON,
         (pulse, f"+1.5,+1E-06,+1.0,+0;+0;1;{NONE}"),
         (pulse, f"+1.1,+5E-06,+1.2,+8;+0;1;{NONE}"),

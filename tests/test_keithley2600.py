@@ -53,8 +53,7 @@ START_2600 = [
         "format.asciiprecision, localnode.linefreq, smua.source.offmode, smub.source.offmode, "
         "type(hilep_clear), type(hilep_end), type(hilep_rows), type(hilep_acquire), "
         "type(hilep_pulse))",
-        "1.0e+00\t0.0e+00\t0.0e+00\t1.0e+00\t1.6e+01\t5.0e+01\t2.0e+00\t2.0e+00"
-        + 5 * "\tfunction",
+        "1.0e+00\t0.0e+00\t0.0e+00\t1.0e+00\t1.6e+01\t5.0e+01\t2.0e+00\t2.0e+00" + 5 * "\tfunction",
     ),
 ]
 

@@ -20,6 +20,7 @@ from hilep.instruments.keithley2400 import Keithley2400
 from hilep.instruments.keithley2450 import Keithley2450
 from hilep.instruments.keithley2600 import Keithley2600
 from hilep.instruments.keithleydaq6510 import KeithleyDAQ6510
+from hilep.instruments.kept import Kept
 from hilep.instruments.keysight34970a import Keysight34970A
 from hilep.instruments.keysightb2900 import KeysightB2900
 from hilep.simulators.virtual.world import Drive
@@ -162,7 +163,7 @@ def state(instrument):
     return found
 
 
-def used(name, lost=None):
+def used(name, quantity="A", lost=None):
     """Start, configure and read; what was sent, the state and the readings."""
     world = virtual_bench.load()
     instrument = virtual_bench.built(name, world)
@@ -176,13 +177,18 @@ def used(name, lost=None):
             world.drive("a", Drive("volts", 0.5, 1.0))
             driver.configure(["101", "102"], range_v=1.0, nplc=1)
         else:
-            one, *more = driver.channels
-            driver.channels[one].source_current(0.5, range_a=1e-5, nplc=0.1)
-            for two in more:
-                driver.channels[two].source_voltage(1e-4, range_v=1.0 if name == "2600" else 2.0)
-            for channel in driver.channels:
-                driver.channels[channel].on()
-            driver.apply({one: 2e-6, **dict.fromkeys(more, 0.5)})
+            levels = {}
+            for at, channel in driver.channels.items():
+                if quantity == "A":
+                    channel.source_current(0.5, range_a=1e-5, nplc=0.1)
+                    levels[at] = 2e-6
+                else:
+                    range_v = 1.0 if name == "2600" else 2.0
+                    channel.source_voltage(1e-4, range_v=range_v, four_wire=True)
+                    levels[at] = 0.5
+                channel.on()
+                quantity = "V" if quantity == "A" else "A"
+            driver.apply(levels)
         got = driver.acquire(3)
     except InstrumentError:
         if driver.poisoned is None:
@@ -192,22 +198,54 @@ def used(name, lost=None):
     return line.messages, state(instrument), (got.volts, got.amps, got.status)
 
 
-@pytest.mark.parametrize("name", [*SMUS, *SCANNERS])
-def test_a_lost_message_is_found_or_changes_nothing(name):
+CASES = [*((name, quantity) for name in SMUS for quantity in "VA")]
+CASES += [(name, "V") for name in SCANNERS]
+
+
+@pytest.mark.parametrize(("name", "quantity"), CASES)
+def test_a_lost_message_is_found_or_changes_nothing(name, quantity):
     if name == "2600":
         pytest.importorskip("lupa", reason="needs the bench extra")
-    messages, kept, readings = used(name)
+    messages, kept, readings = used(name, quantity)
     silent, found = [], 0
     for number, text in enumerate(messages):
         if "?" in text or text.startswith(("print", "hilep_acquire")):
             continue
         try:
-            _, now, got = used(name, number)
+            _, now, got = used(name, quantity, number)
         except InstrumentError:
             found += 1
             continue
-        same = all(np.array_equal(*pair, equal_nan=True) for pair in zip(got, readings))
+        pairs = zip(got, readings, strict=True)
+        same = all(np.array_equal(*pair, equal_nan=True) for pair in pairs)
         if (now != kept and text not in HARMLESS) or not same:
             silent.append((text, {k: (kept[k], now[k]) for k in kept if kept[k] != now[k]}))
     assert silent == []
     assert found > 5
+
+
+@pytest.mark.parametrize(
+    ("expected", "right", "wrong"),
+    [
+        (
+            "VOLT",
+            ["VOLT", "volt", "VOLTage", '"VOLT"', '"VOLT:DC"', "'volt:dc' "],
+            ["VOLT:AC", "V"],
+        ),
+        ("HIMP", ["HIMP", "HIMPEDANCE"], ["NORM", "", "HIM"]),
+        (
+            "VOLT,CURR",
+            ["VOLT,CURR", '"CURR:DC", "VOLT:DC"'],
+            ["VOLT", "VOLT,VOLT", "VOLT,CURR,RES"],
+        ),
+        (True, ["1", "ON", "+1", "1.00000e+00", "on", "true"], ["0", "OFF", "2", "", "nan"]),
+        (False, ["0", "OFF", "+0.000000E+00"], ["1", "ON", "nil"]),
+        (1e-6, ["1E-6", "+1.000000E-06", "1.005e-6"], ["1e-5", "1.02e-6", "nan", "9.91E+37", ""]),
+        (0.0, ["0", "-0.0", "+0.000000E+00"], ["1e-9", "inf"]),
+        ("(@101,102,103)", ["(@101:103)", "#214(@103,101,102)"], ["(@101,102)", "(@)", "101"]),
+        ("(@)", ["(@)", "", "#13(@)"], ["(@201)"]),
+    ],
+)
+def test_an_answer_holds_in_every_form_and_no_other_value_does(expected, right, wrong):
+    assert [answer for answer in right if not Kept("?", expected).holds(answer)] == []
+    assert [answer for answer in wrong if Kept("?", expected).holds(answer)] == []

@@ -1,6 +1,5 @@
 """Cells over time and under single pulses: what was put into them comes back."""
 
-import contextlib
 import json
 
 import numpy as np
