@@ -219,7 +219,12 @@ def measure_noise_apart(
         volts: inputs (n_in,).
         amps: amperes into the outputs (n_out,).
         pairs: free and nudged reads with either.
+
+    Raises:
+        BadInputError: for a network without a highest conductance.
     """
+    if not np.isfinite(device.network.g_max_siemens):
+        raise BadInputError("network.g_max_siemens: expected a finite highest conductance")
     before = [np.array(g) for g in device.conductances()]
     floating = paired_reads(device, volts, amps, pairs)
     try:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilep.arrays import Doubles
-from hilep.calibration.autocorrelation import effective_reads
+from hilep.calibration.autocorrelation import LEAST_READS, effective_reads
 from hilep.calibration.clampedimage import Image
 from hilep.calibration.covariance import pair_noise
 from hilep.calibration.intervals import bootstrap_interval
@@ -143,7 +143,7 @@ def bootstrapped(
     refused: dict[str, list[int]] = {}
     for place, node in enumerate(noise.T):
         try:
-            share = n / float(effective_reads(node))
+            share = n / float(effective_reads(node)) if n >= LEAST_READS else 1.0
             # Chance alone makes it a little more than 1.
             blocks[place] = 1 if share < 1.5 else math.ceil(2 * share)
             low[place], high[place] = bootstrap_interval(

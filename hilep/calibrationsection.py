@@ -29,10 +29,9 @@ class CalibrationSection(Section):
     retention_s: list[Positive] = Field(default=[])
     pulse_curves: Annotated[int, Field(ge=0)] = 0
     pulse_curve_pulses: Annotated[int, Field(ge=3)] = 50
-
-    nplcs: list[Positive] = Field(default_factory=list)
-    ranges_v: list[Positive] = Field(default_factory=list)
-    levels: list[Annotated[NotNegative, Field(le=1)]] = Field(default_factory=list)
+    nplcs: list[Positive] = Field(default=[])
+    ranges_v: list[Positive] = Field(default=[])
+    levels: list[Annotated[NotNegative, Field(le=1)]] = Field(default=[])
     noise_apart: bool = False
     bootstrap: Annotated[int, Field(ge=0)] = 0
 

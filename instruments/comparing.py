@@ -20,7 +20,7 @@ from hilep.instruments.wiring import Line
 
 if TYPE_CHECKING:
     from hilep.instruments.acquisition import Acquisition
-    from hilep.instruments.bench import Bench
+    from hilep.instruments.benchcapabilities import BenchCapabilities
 
 _OF_LIMIT = 0.9
 """How far to the interlock's limit a node is driven: its reader may have an offset."""
@@ -41,7 +41,7 @@ class BenchComparison:
         BadInputError: corrections are applied.
     """
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: BenchCapabilities) -> None:
         roles = bench.file.sections.roles
         if roles.reference is None:
             raise UnsupportedError(

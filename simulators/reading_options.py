@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, model_validator
 
 from hilep.config import NotNegative, Positive, Section
-from hilep.errors import BadInputError
+from hilep.errors import BadInputError, ConfigError
 from hilep.network import Network
 from hilep.simulators.cells.options import CellOptions
 from hilep.streams import stream
@@ -68,7 +68,11 @@ class ReadingOptions(Section):
         return self
 
     def noise(self, network: Network) -> ReadNoise:
-        """Return the read noise that these keys describe."""
+        """Return the read noise that these keys describe.
+
+        Raises:
+            BadInputError: for sigma of another number of nodes than the network has.
+        """
         from hilep.simulators.noise import Converter, ReadNoise
 
         converter = None
@@ -77,6 +81,15 @@ class ReadingOptions(Section):
         clamped_sigma = 0.0
         if self.clamped_noise and not isinstance(self.sigma_v, list):
             clamped_sigma = self.sigma_v
+        if (
+            self.twin_of is not None
+            and isinstance(self.sigma_v, list)
+            and len(self.sigma_v) != network.free_nodes
+        ):
+            raise ConfigError(
+                f"device.twin_of, or sigma_v beside it: expected sigma of {network.free_nodes} free "
+                f"nodes as the network has, got {len(self.sigma_v)}: {self.twin_of}"
+            )
         return ReadNoise(
             network, self.sigma_v, stream(self.seed, "noise"), clamped_sigma, converter
         )

@@ -36,7 +36,7 @@ def test_sigma_of_a_simulated_read_is_the_same_at_every_level(tmp_path, capsys):
     at = answer["sigma_against"]["level"]
     assert [one["sigma_v"] for one in at] == table.pooled_v.tolist()
     assert found.against.nplc is found.against.noise is found.bootstrap is None
-    assert b"Sigma at other settings" in report(tmp_path / "cal.h5").content
+    assert b"Sigma at other settings" in report(tmp_path / "cal.h5").page
 
 
 def test_bootstrap_intervals_are_near_those_of_gaussian_reads(tmp_path, capsys):
@@ -61,12 +61,21 @@ def test_too_few_pairs_for_a_bootstrap_are_one_line(tmp_path, capsys):
 
 def test_noise_of_a_simulated_read_is_the_reader_s(tmp_path, capsys):
     """None is claimed of the network; wrongly in 1 of 40 seeds."""
-    status, answer, found = calibrated(tmp_path, capsys, {"calibration.noise_apart": "true"})
+    values = {"calibration.noise_apart": "true", "network.g_max_siemens": "2.0"}
+    status, answer, found = calibrated(tmp_path, capsys, values)
     assert status == 0
     assert found.against.noise.shows is False
     assert found.against.tables == ()
     assert answer["instrument_noise_v"] == pytest.approx(1e-4, rel=0.15)
     assert "sigma_against" not in answer
+
+
+def test_noise_apart_takes_a_highest_conductance(tmp_path, capsys):
+    status, answer, found = calibrated(tmp_path, capsys, {"calibration.noise_apart": "true"})
+    assert status == 0
+    [line] = [line for line in answer["problems"] if "noise apart" in line]
+    assert "network.g_max_siemens" in line
+    assert found.against is None
 
 
 def test_a_device_without_settings_says_so_once(tmp_path, capsys):

@@ -92,7 +92,8 @@ def whole():
     bootstrap = BootstrapIntervals(np.ones(6), np.full(6, np.nan), np.ones(6), 99, 0.95)
     return dataclasses.replace(
         measured(noise=noise, reads=1024), settling=steps, channels=(channel, channel),
-        against=sweeps, bootstrap=bootstrap, notes=("a note",), failed=True, released=released, conductance=cells,
+        against=sweeps, bootstrap=bootstrap, notes=("a note",), failed=True,
+        released=released, conductance=cells,
     )  # fmt: skip
 
 

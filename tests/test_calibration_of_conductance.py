@@ -176,6 +176,13 @@ def test_what_is_given_besides_goes_first(calibrated):
     assert len(options.cells.stuck_cells) == 2
 
 
+def test_a_twin_of_another_network_is_refused(calibrated):
+    network = {"layers": [4, 7, 2], "bias": "none"}
+    asked = validated({"network": network, "device": {"twin_of": str(calibrated)}}, "test")
+    with pytest.raises(ConfigError, match=r"device\.twin_of.* expected sigma of 9 .* got 8"):
+        backends.crossbar(asked, asked.network.network())
+
+
 def test_a_twin_of_nothing_is_one_line(tmp_path):
     with pytest.raises(ConfigError, match=r"twin_of: .*cal\.h5: not there"):
         twin(tmp_path / "cal.h5")
