@@ -29,7 +29,8 @@ from hilep.calibration.measuring import (
     long_record,
     nudge_like_training,
 )
-from hilep.calibration.settingsweeps import Against, bootstrapped, measure_against
+from hilep.calibration.settings import Against
+from hilep.calibration.settingsweeps import bootstrapped, measure_against
 from hilep.checkpoint import Checkpoint
 from hilep.config import Config
 from hilep.crossbar import Crossbar

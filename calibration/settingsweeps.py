@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,20 +55,9 @@ def measure_against(
     if done.failed or not asked:
         return
     volts, amps, pairs = clamped.volts, done.pairs[-1].amps, section.pairs
-    found = Against()
 
     def at_level(level: float) -> SigmaTable:
         return sigma_against_level(device, [level], volts, amps, pairs)
-
-    found = replace(found, level=_swept("level", section.levels, at_level, done, told))
-    if section.noise_apart and not done.failed:
-        with done.keeping("noise apart"):
-            told("noise apart", 0, 1)
-            try:
-                found = replace(found, noise=measure_noise_apart(device, volts, amps, pairs))
-            except BadInputError as error:
-                done.problems.append(f"noise apart: not measured: {error}")
-            told("noise apart", 1, 1)
 
     def at_nplc(nplc: float) -> SigmaTable:
         return sigma_against(device, "nplc", [nplc], volts, amps, pairs)
@@ -77,16 +65,29 @@ def measure_against(
     def at_range(range_v: float) -> SigmaTable:
         return sigma_against(device, "range_v", [range_v], volts, amps, pairs)
 
-    for setting, sweep, values in (
-        ("nplc", at_nplc, section.nplcs),
-        ("range_v", at_range, section.ranges_v),
-    ):
-        found = replace(found, **{setting: _swept(setting, values, sweep, done, told)})
-        if values:
-            # A device without settings has refused already, and nothing was changed on it.
-            with done.keeping(f"{setting} as before"), contextlib.suppress(UnsupportedError):
-                device.reading_with()
-    done.against = found if found.tables or found.noise is not None else None
+    def as_before(setting: str) -> None:
+        # A device without settings has refused already, and nothing was changed on it.
+        with done.keeping(f"{setting} as before"), contextlib.suppress(UnsupportedError):
+            device.reading_with()
+
+    level = _swept("level", section.levels, at_level, done, told)
+    noise = None
+    if section.noise_apart and not done.failed:
+        with done.keeping("noise apart"):
+            told("noise apart", 0, 1)
+            try:
+                noise = measure_noise_apart(device, volts, amps, pairs)
+            except BadInputError as error:
+                done.problems.append(f"noise apart: not measured: {error}")
+            told("noise apart", 1, 1)
+    nplc = _swept("nplc", section.nplcs, at_nplc, done, told)
+    if section.nplcs:
+        as_before("nplc")
+    range_v = _swept("range_v", section.ranges_v, at_range, done, told)
+    if section.ranges_v:
+        as_before("range_v")
+    found = Against(nplc, range_v, level, noise)
+    done.against = found if found.tables or noise is not None else None
 
 
 def _swept(

@@ -87,8 +87,8 @@ class ReadingOptions(Section):
             and len(self.sigma_v) != network.free_nodes
         ):
             raise ConfigError(
-                f"device.twin_of, or sigma_v beside it: expected sigma of {network.free_nodes} free "
-                f"nodes as the network has, got {len(self.sigma_v)}: {self.twin_of}"
+                f"device.twin_of, or sigma_v beside it: expected sigma of {network.free_nodes} "
+                f"free nodes as the network has, got {len(self.sigma_v)}: {self.twin_of}"
             )
         return ReadNoise(
             network, self.sigma_v, stream(self.seed, "noise"), clamped_sigma, converter
