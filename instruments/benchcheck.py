@@ -17,6 +17,7 @@ from hilep.instruments.benchprobe import Probe
 from hilep.instruments.benchsession import Twin
 from hilep.instruments.cellcheck import TestCells, every_cell, prepared_cells
 from hilep.instruments.connections import Connections
+from hilep.instruments.errors import InUseError
 from hilep.instruments.findings import Finding, passed
 from hilep.instruments.kneecheck import knees
 from hilep.instruments.stations import Station
@@ -84,7 +85,8 @@ def check(
 ) -> CheckResult:
     """Check a bench at low level, and arm its file if it passes.
 
-    A file that does not pass loses what armed it. The check of a twin arms and disarms nothing.
+    A file that does not pass loses what armed it, unless another run has its instruments. The check
+    of a twin arms and disarms nothing.
 
     Args:
         file: checked in itself.
@@ -96,17 +98,22 @@ def check(
     Raises:
         BadInputError: file and network do not belong together, an instrument is another one, or
             lacks a range or limit that the file asks for.
-        InstrumentError: an instrument is in use, or stopped answering. Outputs are off. Where some
+        InUseError: another run has an instrument.
+        InstrumentError: an instrument stopped answering. Outputs are off. Where some
             cannot be opened at all, the findings say so of each, and nothing else is tested.
         CheckStopped: by Ctrl-C or termination. Outputs are off where its `result` says so.
     """
     result = CheckResult(file, twin is not None)
+    disarms = twin is None
     bench = Bench(file, network, twin=twin, unchecked=True)
     try:
         try:
             try:
                 with bench:
                     _Check(bench, known, keep, result.findings).run()
+            except InUseError:
+                disarms = False
+                raise
             except HilepError:
                 if not _unopened(bench.session.tried):
                     raise
@@ -114,7 +121,7 @@ def check(
             _switched_off(result, bench.session.tried)
         finally:
             bench.session.end()
-            if twin is None and not result.passed:
+            if disarms and not result.passed:
                 disarm(file)
         if twin is None and result.passed:
             arm(file, result.plain())

@@ -10,7 +10,7 @@ from typing import Any
 
 from hilep.errors import BadInputError, HilepError, StorageError
 from hilep.instruments.benchfile import BenchFile
-from hilep.instruments.errors import IdentityError, InstrumentError
+from hilep.instruments.errors import IdentityError, InUseError
 from hilep.instruments.roles import SafeReport
 from hilep.instruments.sourcerole import identities
 from hilep.instruments.supervisor import Charge, Supervisor
@@ -67,7 +67,8 @@ class Connections:
         All of them are tried, so that a dead one does not leave another one on.
 
         Raises:
-            InstrumentError: another run has one of them, or one does not answer.
+            InUseError: another run has one of them.
+            InstrumentError: one does not answer.
             IdentityError: one is another instrument than the file expects.
         """
         try:
@@ -227,7 +228,7 @@ class Connections:
                 lock = FileLock(path, thread_local=False)
                 lock.acquire(timeout=self.file.sections.lock.wait_s)
             except Timeout as error:
-                raise InstrumentError(
+                raise InUseError(
                     f"{self.file.path}: instruments.{name}: another run has {resource}"
                 ) from error
             except OSError as error:

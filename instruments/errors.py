@@ -34,6 +34,10 @@ class NotAnswering(InstrumentError):  # noqa: N818 - read as a sentence in an ex
     """No answer within the time-out, or the connection is gone; the session is now poisoned."""
 
 
+class InUseError(InstrumentError):
+    """Another run has the instrument; nothing was sent to it."""
+
+
 class GarbledAnswerError(InstrumentError):
     """An answer has the wrong count, is truncated or is no number; the session is now poisoned."""
 

@@ -18,6 +18,7 @@ pytest.importorskip("lupa", reason="needs the bench extra")
 
 from bench_checking import answer, everything_is_off, failures, install, served
 
+from hilep.instruments.bench import Bench
 from hilep.instruments.benchfile import BenchFile
 from hilep.instruments.benchprobe import Probe
 from hilep.instruments.stations import driver_classes
@@ -109,6 +110,17 @@ def test_another_instrument_is_bad_input_and_gets_nothing_but_questions(tmp_path
         assert "serial 9999" in err
         assert everything_is_off(resources.world)
     assert arming.armed(BenchFile.load(file.path)) is None
+
+
+def test_a_check_beside_a_run_leaves_it_armed(tmp_path, capsys):
+    with served(tmp_path) as (file, _):
+        file = BenchFile.load(file.path)
+        arming.arm(file, {})
+        with Bench(file, NETWORK):
+            status, found, err = answer(capsys, ["bench", "check", str(file.path)])
+        assert (status, found) == (1, None)
+        assert "another run has" in err
+        assert arming.armed(file) is not None
 
 
 @pytest.mark.parametrize("ending", [RuntimeError("a bug"), KeyboardInterrupt()])
