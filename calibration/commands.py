@@ -14,7 +14,6 @@ import typer
 
 from hilep.cli.termination import terminable
 from hilep.cli.virtual import VirtualOption, loaded
-from hilep.durable import require_writable
 from hilep.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -139,6 +138,8 @@ def _reached(run: Path) -> Checkpoint:
 
 
 def _require_vacant(path: Path, overwrite: bool) -> None:
+    from hilep.durable import require_writable
+
     if path.is_dir():
         raise BadInputError(f"{path}: a folder; expected the name of a file")
     if not path.parent.is_dir():

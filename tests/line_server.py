@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from hilep.instruments.instrument import BenchInstrument
 
-SHORT_S = 0.2
+SHORT_S = 0.4
 """A time-out that a test does not mind waiting for."""
 
 IDN = "MAKER,MODEL 1,123,1.0"

@@ -36,7 +36,7 @@ def test_nothing_but_the_question_goes_to_another_instrument(
 ) -> None:
     with (
         pytest.raises(IdentityError, match="2602B") as caught,
-        Small(server.resource, expect="2602B", timeout_s=SHORT_S),
+        Small(server.resource, expect="2602B", timeout_s=5.0),
     ):
         pytest.fail("entered")
     assert server.received == ["*IDN?"]
@@ -51,7 +51,7 @@ def test_nothing_but_questions_goes_to_one_in_another_language(
         def check(self) -> None:
             raise BadInputError("another language")
 
-    with pytest.raises(BadInputError), Picky(server.resource, timeout_s=SHORT_S):
+    with pytest.raises(BadInputError), Picky(server.resource, timeout_s=5.0):
         pytest.fail("entered")
     assert server.received == ["*IDN?"]
     assert output.on

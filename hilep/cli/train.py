@@ -76,6 +76,7 @@ def _prepared(
     virtual: bool,
 ) -> Experiment:
     """Return the run at this path, new or resumed."""
+    import hilep.cli.progress  # noqa: F401 - before there is a run file that Ctrl-C could leave
     from hilep import experiment
     from hilep.config import load
 
