@@ -95,7 +95,9 @@ def main() -> int:
     parser.add_argument("--processes", action="store_true")
     told = parser.parse_args()
     kinds = tuple(told.kind or (SIGNALS if told.processes else KINDS))
-    with tempfile.TemporaryDirectory() as temporary, rig(Path(temporary), told.processes) as made:
+    # A process that was killed may leave one behind that still writes there.
+    folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    with folder as temporary, rig(Path(temporary), told.processes) as made:
         out = told.out or Path(temporary) / "faults.jsonl"
         parts = told.part or PARTS
         wanted = [case for case in cases(made.clean, kinds) if case.part in parts]
