@@ -42,7 +42,7 @@ def page(record: RunRecord, refresh_seconds: int | None = None, note: str = "") 
         curves=curves,
         layers=layers,
         fields=fields,
-        sections=report_text.sections(record.config),
+        configuration=report_text.sections(record.config),
         provenance=[
             ("run_id", record.run_id),
             ("hilep_version", record.hilep_version),

@@ -1,4 +1,7 @@
-"""Pages of a report from templates that extend `report_base.html`, which holds their style."""
+"""Pages of a report from templates that extend `report_base.html`, which holds their style.
+
+They end with `report_record.html`: configuration and provenance.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 BASE = "report_base.html"
+SHARED = (BASE, "report_record.html")
 
 
 def rendered(template: str, **content: Any) -> bytes:
@@ -19,9 +23,9 @@ def rendered(template: str, **content: Any) -> bytes:
     from jinja2 import DictLoader, Environment, StrictUndefined
     from markupsafe import Markup
 
-    base = files("hilep").joinpath(BASE).read_text(encoding="utf-8")
+    shared = {name: files("hilep").joinpath(name).read_text(encoding="utf-8") for name in SHARED}
     environment = Environment(
-        loader=DictLoader({BASE: base}),
+        loader=DictLoader(shared),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

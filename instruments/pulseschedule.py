@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from hilep.errors import BadInputError
 
 
@@ -38,21 +36,6 @@ class Schedule:
     def of(cls, volts: Sequence[float], seconds: Sequence[float]) -> Schedule:
         """Return the schedule of these heights and widths."""
         return cls(tuple(map(float, volts)), tuple(map(float, seconds)))
-
-    @classmethod
-    def incremental(cls, first_v: float, last_v: float, step_v: float, seconds: float) -> Schedule:
-        """Return pulses of one width whose heights grow from first to last by at most `step_v`.
-
-        Incremental-step pulse programming: Suh et al., "A 3.3 V 32 Mb NAND flash memory with
-        incremental step pulse programming scheme" (1995).
-
-        Raises:
-            BadInputError: for a step that is not positive.
-        """
-        if not step_v > 0:
-            raise BadInputError(f"pulse schedule: step_v is {step_v!r} V, expected more than 0")
-        count = 1 + int(np.ceil(abs(last_v - first_v) / step_v * (1 - 1e-12)))
-        return cls.of(np.linspace(first_v, last_v, count).tolist(), [seconds] * count)
 
     def pulse(self, attempt: int) -> tuple[float, float]:
         """Return volts and seconds of an attempt, counted from 0."""

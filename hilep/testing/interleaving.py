@@ -79,14 +79,8 @@ class InterleavingLaws(BatchLaws):
         for strength, phase in zip(
             nudging.strengths, (contrast.first, contrast.second), strict=True
         ):
-            assert phase.count == self.reads, what
-            assert phase.mean.shape == (images.shape[0], network.free_nodes), what
-            assert phase.mean.dtype == np.float64, what
             true = self.turned(device, contrast, images, aims, nudging, strength)
-            assert self.off_by(phase.mean, true) <= 2 * self.allowance(self.reads), what
-            if strength == 0.0:
-                free = phase.mean[:, network.output_slice]
-                assert np.array_equal(free, contrast.free_outputs), what
+            self.check_phase(network, contrast, phase, strength, true, what)
         off_by = self.off_by(self.read_mean(device), self.expected(device, images[-1]))
         assert off_by <= self.allowance(self.reads), f"{what}: a nudge is left"
 
